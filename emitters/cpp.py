@@ -1,0 +1,49 @@
+"""C++ text: how types, names and numbers are written."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+
+import numpy as np
+
+from keras_hls.fixed import Fixed, IntArray
+from keras_hls.options import identifier
+
+# Smallest first; each holds signed integers of so many bits.
+_NATIVE = ((8, "signed char"), (16, "short"), (32, "int"), (64, "long long"))
+
+
+def fixed_type(fixed: Fixed) -> str:
+    """Return a type as the HLS tool spells it."""
+    modes = "" if (fixed.rounding, fixed.overflow) == ("TRN", "WRAP") else f", AP_{fixed.rounding}, AP_{fixed.overflow}"
+    return f"ap_{'' if fixed.signed else 'u'}fixed<{fixed.width}, {fixed.integer}{modes}>"
+
+
+def native_type(values: IntArray) -> str:
+    """Return the smallest plain integer type that holds all values."""
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    bits = max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0) + 1
+    return next(name for size, name in _NATIVE if bits <= size)
+
+
+def numbers(values: IntArray) -> str:
+    """Return integers separated by commas, in lines of readable length."""
+    # -2**63 has no literal in C++, but none of our integers needs more than 63 bits.
+    text = ", ".join(map(str, np.asarray(values).reshape(-1).tolist()))
+    return textwrap.fill(text, 116, initial_indent="    ", subsequent_indent="    ", break_long_words=False)
+
+
+class Names:
+    """Hands out C++ names, none twice."""
+
+    def __init__(self, taken: Iterable[str] = ()):
+        self._taken = set(taken)
+
+    def __call__(self, wish: str) -> str:
+        base = identifier(wish)
+        name, count = base, 1
+        while name in self._taken:
+            name, count = f"{base}_{count}", count + 1
+        self._taken.add(name)
+        return name

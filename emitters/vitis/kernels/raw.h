@@ -1,0 +1,31 @@
+// Raw bits of fixed-point numbers: how weights, written as plain integers, become numbers, and how numbers are compared.
+#ifndef KERAS_HLS_RAW_H_
+#define KERAS_HLS_RAW_H_
+
+#include "ap_fixed.h"
+#include "ap_int.h"
+
+namespace keras_hls {
+
+// The number of type T whose bits are those of `raw`.
+template <class T> inline T from_raw(long long raw) {
+    T value = 0;
+    value.range(T::width - 1, 0) = ap_int<T::width>(raw).range(T::width - 1, 0);
+    return value;
+}
+
+// The bits of a number as an integer of the same width.
+template <int W, int I, ap_q_mode Q, ap_o_mode O, int N> inline ap_int<W> to_raw(const ap_fixed<W, I, Q, O, N> &value) {
+    ap_int<W> raw = 0;
+    raw.range(W - 1, 0) = value.range(W - 1, 0);
+    return raw;
+}
+template <int W, int I, ap_q_mode Q, ap_o_mode O, int N> inline ap_uint<W> to_raw(const ap_ufixed<W, I, Q, O, N> &value) {
+    ap_uint<W> raw = 0;
+    raw.range(W - 1, 0) = value.range(W - 1, 0);
+    return raw;
+}
+
+} // namespace keras_hls
+
+#endif

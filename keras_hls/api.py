@@ -1,0 +1,167 @@
+"""The functions of the package's face."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from keras_hls.cost import ResourceEstimate
+from keras_hls.errors import HLSError, InvalidModel, UnsupportedModel
+from keras_hls.options import Options
+from keras_hls.passes import prepare
+from keras_hls.project import Project
+from keras_hls.sim.emulator import Samples
+from keras_hls.snapshot import Snapshot
+
+
+def snapshot(model: Any, **options: Any) -> Snapshot:
+    """Return a model's graph as it is now; the model isn't changed.
+
+    Parameters
+    ----------
+    model : keras.Model, or path of a .keras file
+        Built, with fixed shapes.
+    **options
+        See `keras_hls.options.Options`: part, clock_period, strategy, reuse_factor, layers, softmax, ...
+
+    Raises
+    ------
+    InvalidOption
+        For an option or value that is unknown.
+    InvalidModel
+        If the model isn't built, or has dynamic dimensions.
+    UnsupportedModel
+        Names every layer that can't be converted exactly, why, and what to do.
+    TooWide
+        If a value would need more than 63 bits.
+    """
+    from keras_hls.frontends import keras_v3
+    from keras_hls.layers_ext import READERS
+
+    chosen = Options.of(**options)
+    graph = prepare(keras_v3.read(_loaded(model), READERS), softmax=chosen.softmax)
+    chosen.plans(graph)
+    return Snapshot(graph, chosen)
+
+
+def export_hls(model: Any, directory: str | Path, *, verify: bool | Samples = True, **options: Any) -> Project:
+    """Write a model as an HLS C++ project that computes bit for bit what it computes, and prove it by C-simulation.
+
+    Parameters
+    ----------
+    model : keras.Model, or path of a .keras file
+    directory : str or Path
+        The project's folder; replaced only if it is a project of keras_hls.
+    verify : bool or samples
+        Samples that C-simulation, emulator and Keras are held side by side with. True takes a thousand random ones; False
+        verifies nothing. Without a compiler, there is a warning and the emulator is compared with Keras.
+    **options
+        See `keras_hls.options.Options`.
+
+    Returns
+    -------
+    Project
+        With `predict`, `emulate`, `verify` and `estimate`.
+
+    Raises
+    ------
+    HLSError
+        As `snapshot` does, and OutputFolderError if the folder can't be written or isn't ours, all before anything is
+        written; VerificationError if a bit differs.
+    """
+    from keras_hls.emitters import backend
+    from keras_hls.folder import check_target
+
+    # What can be said without looking at the model is said first.
+    backend(Options.of(**options).backend)
+    check_target(Path(directory))
+    model = _loaded(model)
+    return snapshot(model, **options).export(directory, verify=verify, model=model)
+
+
+def estimate(model: Any, **options: Any) -> ResourceEstimate:
+    """Return what a model would cost, per layer and in total; options and errors as for `snapshot`."""
+    return snapshot(model, **options).estimate()
+
+
+def load(path: str | Path) -> Project | Snapshot:
+    """Open a written project's folder, or a file that `Snapshot.save` wrote; needs no Keras.
+
+    Raises
+    ------
+    HLSError
+        If it is neither.
+    """
+    import keras_hls.layers_ext  # noqa: F401  (makes every op known)
+
+    place = Path(path)
+    if not place.exists():
+        raise HLSError(f"There is no project or snapshot at {str(place)!r}")
+    return Project(place) if place.is_dir() else Snapshot.read(place)
+
+
+@dataclass(frozen=True)
+class Check:
+    """What can be exported of a model, before any training.
+
+    Attributes
+    ----------
+    problems : tuple of str
+        One sentence for each layer that can't be exported; empty if all can.
+    notes : tuple of str
+        What to know about the export.
+    """
+
+    problems: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the whole model can be exported exactly."""
+        return not self.problems
+
+    def __str__(self) -> str:
+        head = "Every layer can be exported exactly." if self.ok else f"{len(self.problems)} problems:"
+        return "\n".join([head, *(f"- {p}" for p in self.problems), *(f"Note: {n}" for n in self.notes)])
+
+
+def check(model: Any, **options: Any) -> Check:
+    """Return what will be exact and what would be refused, without raising for a model that can't be exported.
+
+    Raises
+    ------
+    InvalidOption
+    """
+    Options.of(**options)
+    try:
+        return Check((), snapshot(model, **options).notes)
+    except UnsupportedModel as error:
+        return Check(error.problems)
+    except (InvalidModel, OverflowError) as error:
+        return Check((str(error),))
+
+
+def _loaded(model: Any) -> Any:
+    if not isinstance(model, (str, os.PathLike)):
+        return model
+    path = Path(model)
+    if not path.exists():
+        raise InvalidModel(f"There is no model file {str(path)!r}")
+    if path.suffix != ".keras":
+        raise InvalidModel(
+            f"Model file must be a .keras file, not {path.name!r}; load it yourself and hand over the model"
+        )
+    import contextlib
+
+    import keras
+
+    # Importing it makes HGQ2's layers known to Keras; a model without them needs it not.
+    with contextlib.suppress(ImportError):
+        import hgq.layers  # noqa: F401
+    try:
+        # Never anything but configs and weights: Lambdas with code in the file are refused.
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        raise InvalidModel(f"Model file {str(path)!r} can't be loaded: {error}") from error

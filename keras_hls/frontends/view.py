@@ -1,0 +1,100 @@
+"""What a reader of layers sees: a layer of any library, and the graph under construction. Neither knows Keras or C++."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from keras_hls.fixed import Constant, Formats, TensorType
+from keras_hls.graph import Graph, Node, Op, infer
+from keras_hls.options import identifier
+
+
+class ReadError(Exception):
+    """A layer can't be read: the reason and what to do, to be completed with the layer's name by the walk."""
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A tensor of the graph under construction: the name of the node that makes it."""
+
+    name: str
+
+
+class LayerView(ABC):
+    """One layer as its reader sees it, whatever library it is from.
+
+    Attributes
+    ----------
+    name : str
+        The layer's name in the model.
+    path : str
+        Its class, as "keras.layers.Dense" or "hgq.layers.QDense".
+    config : mapping
+        Its constructor arguments as plain values.
+    """
+
+    name: str
+    path: str
+    config: Mapping[str, Any]
+
+    @abstractmethod
+    def weight(self, name: str) -> Constant | None:
+        """Return a weight as the layer uses it, quantized, exactly; None if the layer has none of that name.
+
+        Raises
+        ------
+        ReadError
+            If it holds NaN or infinite values, or isn't quantized.
+        """
+
+    @abstractmethod
+    def input_formats(self, count: int) -> tuple[Formats | None, ...]:
+        """Return what the layer casts each of its `count` inputs to; None where it takes them as they are."""
+
+    @abstractmethod
+    def output_formats(self) -> Formats | None:
+        """Return what the layer casts its output to, if it does."""
+
+    @property
+    @abstractmethod
+    def understood(self) -> frozenset[str]:
+        """Config keys that this adapter itself takes account of."""
+
+
+class Builder:
+    """The graph under construction.
+
+    Parameters
+    ----------
+    infer_ahead : bool
+        Types aren't known before inputs have their formats; so nothing here asks for them.
+    """
+
+    def __init__(self) -> None:
+        self._nodes: list[Node] = []
+        self._names: set[str] = set()
+        self.notes: list[str] = []
+
+    def add(self, op: Op, *inputs: Ref, name: str, layer: str = "") -> Ref:
+        """Append an operation; its name is made unique and an identifier."""
+        base = identifier(name)
+        unique, count = base, 1
+        while unique in self._names:
+            unique, count = f"{base}_{count}", count + 1
+        self._names.add(unique)
+        self._nodes.append(Node(unique, op, tuple(ref.name for ref in inputs), layer))
+        return Ref(unique)
+
+    def graph(self, outputs: Iterable[Ref], output_names: Iterable[str]) -> Graph:
+        """Return the finished graph."""
+        return Graph(tuple(self._nodes), tuple(ref.name for ref in outputs), tuple(output_names), tuple(self.notes))
+
+
+#: How a layer class is read: takes the layer, the builder and one Ref an input, and returns the Ref of its output.
+Reader = Callable[..., Ref]
+Readers = Mapping[str, Reader]
+
+__all__ = ["Builder", "LayerView", "ReadError", "Reader", "Readers", "Ref", "TensorType", "infer"]

@@ -1,0 +1,405 @@
+"""The one picture of a network that emulator, cost model and emitter share: a list of exact integer operations.
+
+A frontend writes a `Graph`, a pass turns one into another, and three readers take it from there. Nothing here knows a
+layer, a backend or Keras. What an operation must be able to say about itself is the contract `Op`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+from keras_hls.errors import HLSError, InvalidModel, InvalidOption, TooWide
+from keras_hls.fixed import Constant, Fixed, Formats, IntArray, TensorType
+
+Strategy = Literal["Latency", "Resource"]
+STRATEGIES: tuple[Strategy, ...] = ("Latency", "Resource")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one operation is to be built: what changes the hardware but never a bit of its answer.
+
+    Parameters
+    ----------
+    strategy : {"Latency", "Resource"}
+        Latency unrolls everything, with constants in the logic; Resource shares multipliers over `reuse_factor` cycles.
+    reuse_factor : int
+        How often each multiplier is used for one sample.
+    """
+
+    strategy: Strategy = "Latency"
+    reuse_factor: int = 1
+
+
+UnitKind = Literal[
+    "multiply",  # widths: both factors
+    "constant_multiply",  # widths: variable, constant; digits: nonzero signed digits (CSD) of the constant
+    "add",  # widths: sum
+    "compare",  # widths: compared value
+    "select",  # widths: chosen value
+    "divide",  # widths: dividend, divisor
+    "round",  # widths: result (an increment of the kept bits)
+    "saturate",  # widths: value before, value after
+    "table",  # widths: index, entry
+    "memory",  # widths: one word; count: words
+    "register",  # widths: held value
+]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """`count` equal pieces of hardware: vendor-neutral, before anyone says LUT or DSP.
+
+    Parameters
+    ----------
+    kind : str
+        What it does; see `UnitKind`.
+    count : int
+        How many of them exist side by side in the hardware.
+    widths : tuple of int
+        Bits of what it works on, by kind.
+    digits : int
+        Nonzero digits of a constant factor in canonical signed-digit form; 0 where there is none.
+    """
+
+    kind: UnitKind
+    count: int
+    widths: tuple[int, ...]
+    digits: int = 0
+
+
+@dataclass(frozen=True)
+class Work:
+    """What an operation needs for one sample.
+
+    Parameters
+    ----------
+    units : tuple of Unit
+        The hardware that exists side by side.
+    depth : tuple of Unit
+        One unit for each step of the longest path through it, in order: what a clock period has to be cut into.
+    interval : int
+        Cycles until the next sample can start.
+    """
+
+    units: tuple[Unit, ...]
+    depth: tuple[Unit, ...]
+    interval: int = 1
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What the C++ of an operation needs to know besides the types of its inputs and output.
+
+    Parameters
+    ----------
+    name : str
+        Function template, in the header ``<header>.h``.
+    sizes : mapping of str to int
+        Compile-time integers of its configuration.
+    tables : mapping of str to Constant
+        Arrays of raw integers, passed after the output, in this order.
+    header : str
+        Name of the header without ``.h``.
+    cast : Formats, optional
+        Modes that the output type carries, so that assigning to it rounds and saturates.
+    """
+
+    name: str
+    header: str
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    tables: Mapping[str, Constant] = field(default_factory=dict)
+    cast: Fixed | None = None
+
+
+class Op(ABC):
+    """An exact integer operation: a frozen dataclass whose fields say all about it.
+
+    Subclass it in one file of ``layers_ext`` (or in your own package), write its kernel for each backend, and let
+    ``check_op`` ask it the same questions as every other. It never rounds and never overflows (only `Quantize` does, and
+    tables, which carry their own precision), so its output type is a matter of arithmetic. Fields may be integers,
+    strings, booleans, None, `Constant`, `Fixed`, `Formats`, a `Graph` (a body to repeat) or tuples of these.
+    """
+
+    #: Every op by its name in saved graphs; filled when the class is made.
+    registry: ClassVar[dict[str, type[Op]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        known = Op.registry.setdefault(cls.__name__, cls)
+        if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise TypeError(f"An op named {cls.__name__!r} exists already, in {known.__module__}")
+        Op.registry[cls.__name__] = cls
+
+    @abstractmethod
+    def infer(self, *inputs: TensorType) -> TensorType:
+        """Return the shape and the exact interval of every output element.
+
+        Raises
+        ------
+        ValueError
+            If the inputs' shapes don't suit the op.
+        TooWide
+            If an element would need more than 63 bits.
+        """
+
+    @abstractmethod
+    def bind(self, *inputs: TensorType) -> Callable[..., IntArray]:
+        """Return the op's integer meaning for inputs of these types.
+
+        The function takes one int64 array an input, of shape (n, *its shape), in units of ``2**-frac`` of its type, and
+        returns the output likewise. It must not change its arguments. What can be prepared once is prepared here.
+        """
+
+    @abstractmethod
+    def work(self, *inputs: TensorType, plan: Plan) -> Work:
+        """Return what the op needs in hardware, from its real constants and types."""
+
+    @abstractmethod
+    def hls(self, *inputs: TensorType, plan: Plan) -> Kernel | None:
+        """Return what its C++ kernel needs; None if it is only wiring, or an input."""
+
+    @abstractmethod
+    def reuse_factors(self, *inputs: TensorType) -> tuple[int, ...]:
+        """Return every reuse factor that the op can take, in order; (1,) if it has nothing to share."""
+
+    @property
+    def cast(self) -> Formats | None:
+        """The formats that the op casts its one input to, if that is all it does; else None."""
+        return None
+
+    @property
+    def wiring(self) -> bool:
+        """Whether the output is always the input's elements in the same order, so that it takes no hardware."""
+        return False
+
+    @property
+    def host(self) -> str | None:
+        """The function that the op is, if whoever reads the hardware's answer can apply it just as well; else None."""
+        return None
+
+    def identity(self, *inputs: TensorType) -> bool:
+        """Whether the output is, for inputs of these types, the first input itself: same shape, same values."""
+        return False
+
+
+@dataclass(frozen=True, eq=False)
+class Input(Op):
+    """y = x: where samples enter the hardware.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of one sample.
+    formats : Formats, optional
+        How floating-point samples become fixed-point before they enter; None until a pass has found out from the
+        operations that read them.
+    port : Fixed, optional
+        The type of the hardware's port: holds every value of `formats`.
+    """
+
+    shape: tuple[int, ...]
+    formats: Formats | None = None
+    port: Fixed | None = None
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        if self.port is None:
+            raise InvalidModel("has no fixed-point type: no quantizer reads it")
+        return TensorType.of(self.port, self.shape)
+
+    def bind(self, *inputs: TensorType) -> Callable[..., IntArray]:
+        return lambda raw: raw
+
+    def work(self, *inputs: TensorType, plan: Plan) -> Work:
+        return Work((), ())
+
+    def hls(self, *inputs: TensorType, plan: Plan) -> Kernel | None:
+        return None
+
+    def reuse_factors(self, *inputs: TensorType) -> tuple[int, ...]:
+        return (1,)
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation in its place.
+
+    Parameters
+    ----------
+    name : str
+        Unique in the graph and a C identifier.
+    op : Op
+    inputs : tuple of str
+        Names of the nodes whose outputs it takes, in order.
+    layer : str
+        Name of the model's layer that it comes from.
+    """
+
+    name: str
+    op: Op
+    inputs: tuple[str, ...] = ()
+    layer: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A network of exact integer operations.
+
+    Parameters
+    ----------
+    nodes : tuple of Node
+        In an order in which every node comes after its inputs.
+    outputs : tuple of str
+        Names of the nodes whose values leave the hardware, in the model's order; one may stand twice.
+    output_names : tuple of str
+        What the model calls them.
+    notes : tuple of str
+        What a user should know: one sentence each.
+    host : tuple of str
+        For each output the function that whoever reads it applies, such as "softmax", or "".
+    """
+
+    nodes: tuple[Node, ...]
+    outputs: tuple[str, ...]
+    output_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    host: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> Node:
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Node]:
+        return {node.name: node for node in self.nodes}
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        """The nodes where samples enter, in the model's order."""
+        return tuple(node for node in self.nodes if isinstance(node.op, Input))
+
+    @cached_property
+    def types(self) -> dict[str, TensorType]:
+        """The exact type of every node's output.
+
+        Raises
+        ------
+        InvalidModel
+            If an op can't take its inputs.
+        TooWide
+            If a value needs more than 63 bits. Both name the layer.
+        """
+        types: dict[str, TensorType] = {}
+        for node in self.nodes:
+            types[node.name] = infer(node, [types[name] for name in node.inputs])
+        return types
+
+    def input_types(self, node: Node) -> tuple[TensorType, ...]:
+        """The types of what a node takes."""
+        return tuple(self.types[name] for name in node.inputs)
+
+    @cached_property
+    def readers(self) -> dict[str, tuple[Node, ...]]:
+        """The nodes that take each node's output, without repetition."""
+        found: dict[str, list[Node]] = {node.name: [] for node in self.nodes}
+        for node in self.nodes:
+            for name in dict.fromkeys(node.inputs):
+                found[name].append(node)
+        return {name: tuple(nodes) for name, nodes in found.items()}
+
+    def verify(self) -> Graph:
+        """Check the graph's own rules and return it.
+
+        Raises
+        ------
+        HLSError
+            If a name stands twice, a node comes before its input, an output doesn't exist, or a type can't be inferred.
+        """
+        seen: set[str] = set()
+        for node in self.nodes:
+            if not node.name.isidentifier():
+                raise HLSError(f"Node name must be an identifier, not {node.name!r}")
+            if node.name in seen:
+                raise HLSError(f"Node name must be unique, but {node.name!r} stands twice")
+            for name in node.inputs:
+                if name not in seen:
+                    raise HLSError(f"Node {node.name!r} takes {name!r}, which doesn't come before it")
+            seen.add(node.name)
+        if missing := [name for name in self.outputs if name not in seen]:
+            raise HLSError(f"Output must be a node of the graph, not {missing[0]!r}")
+        if len(self.output_names) != len(self.outputs):
+            raise HLSError(f"{len(self.outputs)} outputs must have as many names, not {len(self.output_names)}")
+        assert self.types is not None
+        return self
+
+    def with_ops(self, ops: Mapping[str, Op]) -> Graph:
+        """Return the graph with other operations under the given nodes' names."""
+        return replace(self, nodes=tuple(replace(n, op=ops[n.name]) if n.name in ops else n for n in self.nodes))
+
+    def without(self, renamed: Mapping[str, str]) -> Graph:
+        """Return the graph without the nodes that are keys; whoever read one reads its value instead."""
+
+        def final(name: str) -> str:
+            while name in renamed:
+                name = renamed[name]
+            return name
+
+        kept = tuple(
+            replace(node, inputs=tuple(map(final, node.inputs))) for node in self.nodes if node.name not in renamed
+        )
+        return replace(self, nodes=kept, outputs=tuple(map(final, self.outputs)))
+
+
+def infer(node: Node, inputs: Iterable[TensorType]) -> TensorType:
+    """Return the type of a node's output; errors name its layer."""
+    try:
+        return node.op.infer(*inputs)
+    except TooWide as error:
+        raise TooWide(
+            f"Layer {node.layer or node.name!r} ({type(node.op).__name__}) can't be computed in 63-bit integers: {error}."
+            " Quantize its inputs or weights to fewer bits"
+        ) from None
+    except InvalidModel as error:
+        raise InvalidModel(f"Layer {node.layer or node.name!r} {error}") from None
+    except ValueError as error:
+        raise InvalidModel(f"Layer {node.layer or node.name!r} ({type(node.op).__name__}): {error}") from None
+
+
+def op_fields(op: Op) -> dict[str, Any]:
+    """Return an op's dataclass fields by name."""
+    return {f.name: getattr(op, f.name) for f in fields(op)}  # type: ignore[arg-type]
+
+
+def check_plan(node: Node, plan: Plan, inputs: Iterable[TensorType]) -> Plan:
+    """Return the plan that suits a node, or say which would.
+
+    Raises
+    ------
+    InvalidOption
+        If the reuse factor doesn't fit the op; the valid neighbours are named.
+    """
+    factors = node.op.reuse_factors(*inputs)
+    if factors == (1,):
+        return replace(plan, reuse_factor=1)
+    if plan.strategy == "Latency":
+        if plan.reuse_factor != 1:
+            raise InvalidOption(
+                f"Layer {node.layer!r}: reuse_factor must be 1 with strategy 'Latency' (fully unrolled), not "
+                f"{plan.reuse_factor}. Take strategy='Resource' to share multipliers"
+            )
+        return plan
+    if plan.reuse_factor not in factors:
+        below = [f for f in factors if f < plan.reuse_factor][-1:]
+        above = [f for f in factors if f > plan.reuse_factor][:1]
+        near = " or ".join(map(str, below + above))
+        raise InvalidOption(f"Layer {node.layer!r}: reuse_factor must be {near} (the nearest), not {plan.reuse_factor}")
+    return plan

@@ -1,0 +1,146 @@
+"""The options of an export, checked once, with hls4ml's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from keras_hls.errors import InvalidOption, did_you_mean
+from keras_hls.graph import STRATEGIES, Graph, Plan, check_plan
+
+#: What an entry of ``layers`` may hold.
+LAYER_OPTIONS = ("strategy", "reuse_factor")
+IO_TYPES = ("io_parallel",)
+SOFTMAX = ("host", "hardware")
+# Words that can't name a C++ function or variable of the project.
+_RESERVED = frozenset(
+    "alignas alignof and asm auto bool break case catch char class const constexpr continue default delete do double else "
+    "enum explicit export extern false float for friend goto if inline int long main mutable namespace new not nullptr "
+    "operator or private protected public register return short signed sizeof static struct switch template this throw "
+    "true try typedef typename union unsigned using virtual void volatile while xor std ap_int ap_uint ap_fixed ap_ufixed "
+    "hls keras_hls".split()
+)
+
+
+def identifier(text: str) -> str:
+    """Return `text` as a C identifier."""
+    name = re.sub(r"\W", "_", text, flags=re.ASCII) or "_"
+    # Names with a double underscore, or one before a capital, belong to the compiler.
+    name = re.sub(r"__+", "_", name).lstrip("_") or "x"
+    return f"n{name}" if name[0].isdigit() else f"{name}_" if name in _RESERVED else name
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a network is to be built.
+
+    Parameters
+    ----------
+    backend : str
+        Which HLS tool the project is for; "Vitis".
+    part : str
+        The device, as Vivado names it.
+    clock_period : float
+        In nanoseconds.
+    io_type : str
+        "io_parallel": all values of a sample at once, as arrays.
+    strategy : {"Latency", "Resource"}
+        For all layers that `layers` doesn't name.
+    reuse_factor : int
+        Likewise; how often each multiplier is used for one sample.
+    layers : mapping of str to mapping
+        By layer name: "strategy" and "reuse_factor" of that layer.
+    softmax : {"host", "hardware"}
+        Whether a softmax at an output is left to whoever reads the hardware's answer (argmax doesn't need it), or computed.
+    project_name : str, optional
+        Name of the top function; by default that of the output folder.
+
+    Raises
+    ------
+    InvalidOption
+        For a value that an option can't take; names the nearest spelling.
+    """
+
+    backend: str = "Vitis"
+    part: str = "xcvu13p-flga2577-2-e"
+    clock_period: float = 5.0
+    io_type: str = "io_parallel"
+    strategy: str = "Latency"
+    reuse_factor: int = 1
+    layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    softmax: str = "host"
+    project_name: str | None = None
+
+    def __post_init__(self) -> None:
+        from keras_hls.cost.devices import device
+
+        device(self.part)
+        _one_of("io_type", self.io_type, IO_TYPES)
+        _one_of("softmax", self.softmax, SOFTMAX)
+        if not _is_number(self.clock_period) or not 0 < self.clock_period < float("inf"):
+            raise InvalidOption(f"clock_period must be a positive number of nanoseconds, not {self.clock_period!r}")
+        if not isinstance(self.layers, Mapping):
+            raise InvalidOption(f"layers must be a dict from layer name to its options, not {self.layers!r}")
+        _check_plan("", {"strategy": self.strategy, "reuse_factor": self.reuse_factor})
+        for name, entry in self.layers.items():
+            if not isinstance(entry, Mapping):
+                raise InvalidOption(f"layers[{name!r}] must be a dict of {' and '.join(LAYER_OPTIONS)}, not {entry!r}")
+            for key in entry:
+                _one_of(f"layers[{name!r}] key", key, LAYER_OPTIONS)
+            _check_plan(f"layers[{name!r}] ", entry)
+        if self.project_name is not None:
+            if not isinstance(self.project_name, str) or identifier(self.project_name) != self.project_name:
+                raise InvalidOption(f"project_name must be a C++ identifier, not {self.project_name!r}")
+
+    @classmethod
+    def of(cls, **options: Any) -> Options:
+        """Return checked options; an unknown name is an error that offers the nearest."""
+        known = [f.name for f in fields(cls)]
+        for name in options:
+            if name not in known:
+                raise InvalidOption(f"Option {name!r} is unknown.{did_you_mean(name, known)} Known: {', '.join(known)}")
+        return cls(**options)
+
+    def plans(self, graph: Graph) -> dict[str, Plan]:
+        """Return how each node is to be built.
+
+        Raises
+        ------
+        InvalidOption
+            If `layers` names a layer that isn't there, or a reuse factor doesn't fit.
+        """
+        names = {node.layer for node in graph}
+        for name in self.layers:
+            if name not in names:
+                raise InvalidOption(
+                    f"layers names {name!r}, which isn't a layer of the model.{did_you_mean(name, names)}"
+                    f" Known: {', '.join(sorted(names))}"
+                )
+        default = {"strategy": self.strategy, "reuse_factor": self.reuse_factor}
+        return {
+            node.name: check_plan(node, Plan(**{**default, **self.layers.get(node.layer, {})}), graph.input_types(node))
+            for node in graph
+        }
+
+
+def _one_of(what: str, value: Any, known: Iterable[str]) -> None:
+    known = tuple(known)
+    if value not in known:
+        raise InvalidOption(
+            f"{what} must be {' or '.join(map(repr, known))}, not {value!r}.{did_you_mean(value, known)}"
+        )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _check_plan(where: str, entry: Mapping[str, Any]) -> None:
+    if "strategy" in entry:
+        _one_of(f"{where}strategy", entry["strategy"], STRATEGIES)
+    if "reuse_factor" in entry:
+        factor = entry["reuse_factor"]
+        if not isinstance(factor, int) or isinstance(factor, bool) or factor < 1:
+            raise InvalidOption(f"{where}reuse_factor must be a positive integer, not {factor!r}")

@@ -1,0 +1,26 @@
+"""Graph to graph: one file a pass. What `prepare` returns is what emulator, cost model and emitter read."""
+
+from __future__ import annotations
+
+from keras_hls.graph import Graph
+from keras_hls.passes.dead_nodes import drop_dead_nodes
+from keras_hls.passes.host_functions import leave_to_host
+from keras_hls.passes.identities import drop_identities
+from keras_hls.passes.input_types import type_inputs
+
+
+def prepare(graph: Graph, *, softmax: str = "host") -> Graph:
+    """Return the graph as it is to be built; every step leaves a graph that verifies.
+
+    Parameters
+    ----------
+    graph : Graph
+        As a frontend made it.
+    softmax : {"host", "hardware"}
+        Whether functions that whoever reads the answer can apply are left to them.
+    """
+    graph = drop_dead_nodes(graph)
+    graph = type_inputs(graph).verify()
+    if softmax == "host":
+        graph = leave_to_host(graph).verify()
+    return drop_identities(graph).verify()

@@ -1,0 +1,160 @@
+"""A written project: runs it, verifies it, says what it costs. Needs no Keras."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from keras_hls import storage
+from keras_hls.cost import ResourceEstimate
+from keras_hls.errors import CompilerNotFound, HLSError, HLSWarning, InvalidData
+from keras_hls.folder import read_manifest
+from keras_hls.graph import Graph
+from keras_hls.options import Options
+from keras_hls.sim.csim import CSimulation
+from keras_hls.sim.emulator import Emulator, Samples, to_floats, to_raw
+from keras_hls.verification import Verification, compare
+
+Floats = npt.NDArray[np.float64]
+
+
+class Project:
+    """An HLS C++ project on disk.
+
+    Parameters
+    ----------
+    directory : str or Path
+    model : keras.Model, optional
+        What it was made from; `verify` compares with it.
+
+    Attributes
+    ----------
+    directory : Path
+    name : str
+        Of the top function.
+    options : Options
+
+    Raises
+    ------
+    HLSError
+        If the folder isn't a project of keras_hls.
+    """
+
+    def __init__(self, directory: str | Path, *, model: Any = None):
+        import keras_hls.layers_ext  # noqa: F401  (makes every op known)
+
+        self.directory = Path(directory).absolute()
+        manifest = read_manifest(self.directory)
+        self.name = str(manifest["project_name"])
+        self.options = Options.of(**manifest["options"])
+        self._model = model
+
+    def __repr__(self) -> str:
+        return f"Project({str(self.directory)!r})"
+
+    def _json(self, name: str) -> Any:
+        try:
+            return json.loads((self.directory / name).read_text())
+        except (OSError, ValueError):
+            raise HLSError(
+                f"Project {str(self.directory)!r} is damaged: {name} can't be read; export it again"
+            ) from None
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The network."""
+        return storage.from_json(self._json("graph.json"))
+
+    @cached_property
+    def estimate(self) -> ResourceEstimate:
+        """The estimated cost, per layer and in total."""
+        return ResourceEstimate.from_dict(self._json("estimate.json"))
+
+    @cached_property
+    def _emulator(self) -> Emulator:
+        return Emulator(self.graph)
+
+    @cached_property
+    def simulation(self) -> CSimulation:
+        """The C-simulation of the written C++."""
+        return CSimulation(self.directory, self.name, self.graph)
+
+    def predict(self, x: Samples, *, threads: int | None = None) -> Floats | list[Floats]:
+        """Return what the written C++ answers, by C-simulation.
+
+        Parameters
+        ----------
+        x : array, list of arrays or dict of arrays by input name
+            Each of shape (n, *shape of the input).
+        threads : int, optional
+            By default one a processor core.
+
+        Returns
+        -------
+        float array of shape (n, *shape of the output), or a list of them
+
+        Raises
+        ------
+        CompilerNotFound, CSimulationError, InvalidData
+        """
+        return to_floats(self.graph, self.simulation.run(to_raw(self.graph, x), threads))
+
+    def emulate(self, x: Samples) -> Floats | list[Floats]:
+        """Return what the integer emulator answers; equals `predict` bit for bit and needs no compiler."""
+        return to_floats(self.graph, self._emulator.run(to_raw(self.graph, x)))
+
+    def verify(
+        self, x: Samples, *, model: Any = None, expected: Sequence[npt.NDArray[Any]] | None = None
+    ) -> Verification:
+        """Run samples through C-simulation, emulator and Keras, and compare them bit by bit.
+
+        Parameters
+        ----------
+        x : samples
+            As for `predict`.
+        model : keras.Model, optional
+            By default the one that the project was exported from, if it still is in this process.
+        expected : sequence of arrays, optional
+            Keras's answers, one array an output, if they are known already.
+
+        Returns
+        -------
+        Verification
+            Without a compiler there is a warning, and C-simulation isn't part of it.
+        """
+        raw = to_raw(self.graph, x)
+        model = self._model if model is None else model
+        if expected is None and model is not None:
+            expected = reference(model, self.graph)(x)
+        elif expected is not None and len(expected) != len(self.graph.outputs):
+            raise InvalidData(f"expected must be {len(self.graph.outputs)} arrays, one an output, not {len(expected)}")
+        simulated = None
+        try:
+            simulated = self.simulation.run(raw)
+        except CompilerNotFound as error:
+            warnings.warn(str(error), HLSWarning, stacklevel=2)
+        return compare(self.graph, self._emulator.run(raw), simulated, expected)
+
+
+def reference(model: Any, graph: Graph) -> Callable[[Samples], list[npt.NDArray[Any]]]:
+    """Return a function from samples to Keras's values at the outputs of a model's graph, one array an output."""
+    from keras_hls.frontends import keras_v3
+
+    run = keras_v3.reference(model, [name == "softmax" for name in graph.host] or [False] * len(graph.outputs))
+
+    def answer(x: Samples) -> list[npt.NDArray[Any]]:
+        inputs = graph.inputs
+        if isinstance(x, dict):
+            return run([np.asarray(x[node.layer]) for node in inputs])
+        if len(inputs) > 1 or (isinstance(x, (list, tuple)) and len(x) == 1):
+            return run([np.asarray(a) for a in x])  # type: ignore[union-attr]
+        return run([np.asarray(x)])
+
+    return answer

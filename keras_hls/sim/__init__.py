@@ -1,0 +1,1 @@
+"""Running a network: the integer emulator, and C-simulation of a written project."""

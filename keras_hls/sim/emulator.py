@@ -1,0 +1,133 @@
+"""The integer emulator: what will the hardware answer?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+
+from keras_hls.errors import InvalidData
+from keras_hls.fixed import IntArray, from_float
+from keras_hls.graph import Graph, Input
+
+#: Int64 values that one step may hold: two such arrays stay in a core's cache.
+_CHUNK_VALUES = 1 << 16
+
+Samples = npt.ArrayLike | Sequence[npt.ArrayLike] | dict[str, npt.ArrayLike]
+
+
+class Emulator:
+    """Runs a graph on integers, vectorised over the batch.
+
+    Parameters
+    ----------
+    graph : Graph
+        As `keras_hls.passes.prepare` returns it.
+    """
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        types = graph.types
+        self._steps: list[tuple[str, Callable[..., IntArray], tuple[str, ...], tuple[str, ...]]] = []
+        last = {name: node.name for node in graph for name in node.inputs}
+        for node in graph:
+            if isinstance(node.op, Input):
+                continue
+            done = tuple(
+                name for name in dict.fromkeys(node.inputs) if last[name] == node.name and name not in graph.outputs
+            )
+            self._steps.append((node.name, node.op.bind(*graph.input_types(node)), node.inputs, done))
+        widest = max((t.size for t in types.values()), default=1)
+        self._chunk = max(_CHUNK_VALUES // max(widest, 1), 16)
+
+    def run(self, inputs: Sequence[IntArray], keep: Sequence[str] | None = None) -> list[IntArray]:
+        """Return raw integers of the outputs (or of the nodes `keep`) for raw integers of the inputs, each (n, ...)."""
+        names = list(self.graph.outputs if keep is None else keep)
+        count = len(inputs[0])
+        outputs = [np.empty((count, *self.graph.types[name].shape), np.int64) for name in names]
+
+        def part(start: int) -> None:
+            stop = min(start + self._chunk, count)
+            values = {node.name: raw[start:stop] for node, raw in zip(self.graph.inputs, inputs)}
+            for name, function, sources, done in self._steps:
+                values[name] = function(*(values[source] for source in sources))
+                if keep is None:
+                    for source in done:
+                        del values[source]
+            for output, name in zip(outputs, names):
+                output[start:stop] = values[name]
+
+        starts = range(0, count, self._chunk)
+        # numpy releases the lock in its loops, so chunks run side by side.
+        workers = min(os.cpu_count() or 1, len(starts))
+        if workers > 1:
+            with ThreadPoolExecutor(workers) as pool:
+                list(pool.map(part, starts))
+        else:
+            for start in starts:
+                part(start)
+        return outputs
+
+
+def to_raw(graph: Graph, x: Samples) -> list[IntArray]:
+    """Return samples as the raw integers that enter the hardware, one array an input.
+
+    Parameters
+    ----------
+    x : array, sequence of arrays or dict of arrays by input name
+        Each of shape (n, *shape of the input); any numeric dtype.
+
+    Raises
+    ------
+    InvalidData
+        For a wrong number of inputs, a wrong shape, or values that are NaN or infinite.
+    """
+    nodes = graph.inputs
+    if isinstance(x, dict):
+        names = [node.layer for node in nodes]
+        if set(x) != set(names):
+            raise InvalidData(f"Samples must be given for inputs {', '.join(names)}, not {', '.join(map(str, x))}")
+        arrays = [np.asarray(x[name]) for name in names]
+    elif len(nodes) == 1 and not (isinstance(x, (list, tuple)) and len(x) == 1 and np.ndim(x[0]) == _rank(nodes[0].op)):
+        arrays = [np.asarray(x)]
+    else:
+        arrays = [np.asarray(a) for a in x]  # type: ignore[union-attr]
+    if len(arrays) != len(nodes):
+        raise InvalidData(f"Samples must be {len(nodes)} arrays, one an input, not {len(arrays)}")
+    raws = []
+    for node, array in zip(nodes, arrays):
+        op = node.op
+        assert isinstance(op, Input) and op.formats is not None and op.port is not None
+        if array.dtype.kind not in "fiub":
+            raise InvalidData(f"Samples of input {node.layer!r} must be numbers, not {array.dtype}")
+        if array.ndim != _rank(op) or array.shape[1:] != op.shape:
+            raise InvalidData(
+                f"Samples of input {node.layer!r} must have shape (n, {', '.join(map(str, op.shape))}), not {array.shape}"
+            )
+        if len(array) != len(arrays[0]):
+            raise InvalidData(f"All inputs must have as many samples, not {len(arrays[0])} and {len(array)}")
+        chunk = max(_CHUNK_VALUES // max(prod(op.shape), 1), 16)
+        raw = np.empty(array.shape, np.int64)
+        for start in range(0, len(array), chunk):
+            raw[start : start + chunk] = from_float(array[start : start + chunk], op.formats)
+        raws.append(raw << (op.port.frac - op.formats.frac))
+    return raws
+
+
+def _rank(op: object) -> int:
+    return len(op.shape) + 1 if isinstance(op, Input) else 0
+
+
+def to_floats(graph: Graph, raws: Sequence[IntArray]) -> npt.NDArray[np.float64] | list[npt.NDArray[np.float64]]:
+    """Return the values of the outputs' raw integers: one array, or a list if the model has several outputs."""
+    values = [graph.types[name].to_float(raw) for name, raw in zip(graph.outputs, raws)]
+    return values[0] if len(values) == 1 else values
+
+
+def predict(graph: Graph, x: Samples) -> npt.NDArray[np.float64] | list[npt.NDArray[np.float64]]:
+    """Return what the hardware answers to floating-point samples."""
+    return to_floats(graph, Emulator(graph).run(to_raw(graph, x)))

@@ -1,0 +1,51 @@
+"""The process that C-simulation runs in: loads a library, calls it from several threads, and may crash alone.
+
+Started as a script with nothing but the standard library, because it starts in a few milliseconds then.
+
+Arguments: library, data file, samples, threads, sizes of the inputs, sizes of the outputs (comma-separated). The data
+file holds all inputs and then all outputs, each as int64, samples first.
+"""
+
+import ctypes
+import mmap
+import sys
+import threading
+
+
+def main(library, data, count, threads, input_sizes, output_sizes):
+    """Fill the outputs of the data file."""
+    run = ctypes.CDLL(library).keras_hls_run
+    run.restype = None
+    run.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_ulonglong]
+    sizes = [[int(n) for n in text.split(",")] for text in (input_sizes, output_sizes)]
+    count = int(count)
+    with open(data, "r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+        anchor = ctypes.c_char.from_buffer(memory)
+        place = ctypes.addressof(anchor)
+        starts = []
+        for group in sizes:
+            starts.append([])
+            for size in group:
+                starts[-1].append((place, size * 8))
+                place += size * 8 * count
+
+        def part(first, last):
+            ins, outs = (
+                (ctypes.c_void_p * len(group))(*(start + first * step for start, step in group)) for group in starts
+            )
+            run(ctypes.cast(ins, ctypes.c_void_p), ctypes.cast(outs, ctypes.c_void_p), last - first)
+
+        workers = max(min(int(threads), count), 1)
+        cuts = [count * i // workers for i in range(workers + 1)]
+        # The top function keeps its arrays on the stack, and those of a large network are large.
+        threading.stack_size(256 << 20)
+        pool = [threading.Thread(target=part, args=cut) for cut in zip(cuts, cuts[1:])]
+        for thread in pool:
+            thread.start()
+        for thread in pool:
+            thread.join()
+        del anchor
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,248 @@
+"""A model at one moment: everything that hardware needs, nothing that training needs."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+import keras_hls
+from keras_hls import storage
+from keras_hls.cost import ResourceEstimate
+from keras_hls.cost import estimate as estimate_cost
+from keras_hls.errors import HLSError, HLSWarning, VerificationError
+from keras_hls.folder import check_target, write_file, write_folder
+from keras_hls.graph import Graph, Input, op_fields
+from keras_hls.options import Options, identifier
+from keras_hls.sim.emulator import Emulator, Samples, predict, to_raw
+from keras_hls.verification import sample_inputs
+
+if TYPE_CHECKING:
+    from keras_hls.project import Project
+
+_SUFFIX = ".khls"
+#: Samples of the test bench, at most.
+_BENCH = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """The graph of a model at one moment, and how it is to be built.
+
+    Independent of the model, which may go on training. Made by `keras_hls.snapshot`.
+
+    Attributes
+    ----------
+    graph : Graph
+    options : Options
+    """
+
+    graph: Graph
+    options: Options
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know about this network, one sentence each."""
+        return self.graph.notes
+
+    def predict(self, x: Samples) -> npt.NDArray[np.float64] | list[npt.NDArray[np.float64]]:
+        """Return what the hardware answers, from the integer emulator.
+
+        Parameters
+        ----------
+        x : array, list of arrays or dict of arrays by input name
+            Each of shape (n, *shape of the input).
+
+        Returns
+        -------
+        float array of shape (n, *shape of the output), or a list of them
+        """
+        return predict(self.graph, x)
+
+    def estimate(self, **options: Any) -> ResourceEstimate:
+        """Return the estimated cost; options override those of the snapshot.
+
+        Raises
+        ------
+        InvalidOption
+        """
+        chosen = self._with(options)
+        return estimate_cost(
+            self.graph, part=chosen.part, clock_period=chosen.clock_period, plans=chosen.plans(self.graph)
+        )
+
+    def _with(self, options: Mapping[str, Any]) -> Options:
+        if not options:
+            return self.options
+        Options.of(**options)
+        return replace(self.options, **options)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the snapshot to one file, readable by `keras_hls.load` without Keras; ".khls" is added if missing.
+
+        The same snapshot always gives the same bytes.
+        """
+        path = Path(path)
+        path = path if path.suffix == _SUFFIX else path.with_name(path.name + _SUFFIX)
+        content = {
+            "keras_hls": keras_hls.__version__,
+            "options": _plain(self.options),
+            "graph": storage.to_json(self.graph),
+        }
+        # No time stamp, so that equal snapshots are equal files.
+        write_file(path, gzip.compress(json.dumps(content, sort_keys=True).encode(), 6, mtime=0))
+        return path
+
+    @classmethod
+    def read(cls, path: str | Path) -> Snapshot:
+        """Return a snapshot that `save` wrote.
+
+        Raises
+        ------
+        HLSError
+            If the file isn't one.
+        """
+        try:
+            content = json.loads(gzip.decompress(Path(path).read_bytes()))
+            return cls(storage.from_json(content["graph"]), Options.of(**content["options"]))
+        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+            if isinstance(error, HLSError):
+                raise
+            raise HLSError(f"{str(path)!r} isn't a readable snapshot of keras_hls ({type(error).__name__})") from None
+
+    def diff(self, other: Snapshot) -> Difference:
+        """Return what changed, by layer, from this snapshot to `other`."""
+        return Difference(self, other)
+
+    def export(
+        self,
+        directory: str | Path,
+        *,
+        verify: bool | Samples = True,
+        expected: Sequence[npt.NDArray[Any]] | None = None,
+        model: Any = None,
+        **options: Any,
+    ) -> Project:
+        """Write the HLS C++ project, and prove it.
+
+        Parameters
+        ----------
+        directory : str or Path
+            Made anew, or replaced if it is a project of keras_hls.
+        verify : bool or samples
+            Samples to verify with; True takes random ones, False none.
+        expected : sequence of arrays, optional
+            Keras's answers to those samples, one array an output, (before a softmax that is left to the host).
+        model : keras.Model, optional
+            Asked for `expected` if that isn't given.
+        **options
+            Override the snapshot's own.
+
+        Returns
+        -------
+        Project
+
+        Raises
+        ------
+        InvalidOption, OutputFolderError
+            Before anything is written.
+        VerificationError
+            If a single bit differs; the project stays, for a look at it.
+        """
+        from keras_hls.emitters import backend
+        from keras_hls.emitters.base import Samples as BenchSamples
+        from keras_hls.project import Project
+
+        folder = Path(directory)
+        chosen = self._with(options)
+        tool = backend(chosen.backend)
+        check_target(folder)
+        plans = chosen.plans(self.graph)
+        name = chosen.project_name or identifier(re.sub(r"\W", "_", folder.absolute().name) or "network")
+        estimate = estimate_cost(self.graph, part=chosen.part, clock_period=chosen.clock_period, plans=plans)
+        samples = None if verify is False else sample_inputs(self.graph, 1000) if verify is True else verify
+        raw = to_raw(self.graph, sample_inputs(self.graph, _BENCH) if samples is None else samples)
+        bench = [a[:_BENCH] for a in raw]
+        files = tool.files(self.graph, plans, chosen, name, BenchSamples(bench, Emulator(self.graph).run(bench)))
+        files["graph.json"] = (json.dumps(storage.to_json(self.graph), sort_keys=True) + "\n").encode()
+        files["estimate.json"] = (json.dumps(estimate.to_dict(), indent=1, sort_keys=True) + "\n").encode()
+        about = {"keras_hls": keras_hls.__version__, "project_name": name, "options": _plain(chosen)}
+        write_folder(folder, files, about)
+        project = Project(folder, model=model)
+        if samples is not None:
+            result = project.verify(samples, expected=expected)
+            if not result.ok:
+                raise VerificationError(f"Project {str(folder)!r} doesn't answer as the model does. {result}")
+        return project
+
+
+def _plain(options: Options) -> dict[str, Any]:
+    return {**asdict(options), "layers": {name: dict(entry) for name, entry in options.layers.items()}}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What changed between two snapshots, by layer."""
+
+    before: Snapshot
+    after: Snapshot
+
+    @property
+    def layers(self) -> dict[str, tuple[str, ...]]:
+        """For each layer that changed, what did, one phrase each."""
+        old, new = ({n.name: n for n in s.graph} for s in (self.before, self.after))
+        found: dict[str, list[str]] = {}
+        for name in {**old, **new}:
+            if name not in new:
+                found.setdefault(old[name].layer, []).append(f"{name} is gone")
+            elif name not in old:
+                found.setdefault(new[name].layer, []).append(f"{name} is new")
+            else:
+                found.setdefault(new[name].layer, []).extend(self._node(name))
+        return {layer: tuple(phrases) for layer, phrases in found.items() if phrases}
+
+    def _node(self, name: str) -> list[str]:
+        a, b = self.before.graph, self.after.graph
+        phrases = []
+        if str(a.types[name].hull) != str(b.types[name].hull):
+            phrases.append(f"{name}: {a.types[name].hull} became {b.types[name].hull}")
+        first, second = a[name].op, b[name].op
+        if type(first) is not type(second):
+            return [*phrases, f"{name}: {type(first).__name__} became {type(second).__name__}"]
+        if isinstance(first, Input):
+            return phrases
+        ours, theirs = op_fields(first), op_fields(second)
+        for field, value in ours.items():
+            if (count := _changed(value, theirs[field])) is not None:
+                phrases.append(f"{name}.{field}: {count} changed")
+        return phrases
+
+    def __bool__(self) -> bool:
+        return bool(self.layers)
+
+    def __str__(self) -> str:
+        lines = [f"{layer}: {'; '.join(phrases)}" for layer, phrases in self.layers.items()]
+        return "\n".join(lines) or "No difference."
+
+
+def _changed(a: Any, b: Any) -> str | None:
+    """How much of a field changed, in words; None if nothing did."""
+    from keras_hls.fixed import Constant
+
+    if isinstance(a, Constant) and isinstance(b, Constant) and a.shape == b.shape:
+        count = int((np.ldexp(a.raw.astype(float), -a.frac) != np.ldexp(b.raw.astype(float), -b.frac)).sum())
+        return f"{count:,} of {a.raw.size:,} numbers" if count else None
+    return None if storage.equal(a, b) else "its value"
+
+
+def warn(message: str) -> None:
+    """Warn of something that doesn't stop anything."""
+    warnings.warn(message, HLSWarning, stacklevel=3)

@@ -1,0 +1,134 @@
+"""Holding C-simulation, emulator and Keras side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from keras_hls.fixed import IntArray
+from keras_hls.graph import Graph, Input
+
+# Keras computes in float32: integers of more bits than its mantissa are rounded.
+_FLOAT32_BITS = 24
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What came of running the same samples through Keras, the integer emulator and the C-simulation.
+
+    Attributes
+    ----------
+    samples, values : int
+        How many samples were run, and how many output values that makes.
+    csim_different : int or None
+        Output values in which C-simulation and emulator differ in any bit; None if C-simulation didn't run.
+    keras_different : int or None
+        Output values in which emulator and Keras differ at all; None if there was no Keras model to ask.
+    samples_different : int
+        Samples with any such value.
+    argmax_different : int
+        Samples whose largest output is another one than Keras's.
+    largest_difference : float
+        Between emulator and Keras.
+    inexact_layers : tuple of str
+        Layers whose values need more bits than float32 has, so that Keras itself may round.
+    """
+
+    samples: int
+    values: int
+    csim_different: int | None
+    keras_different: int | None
+    samples_different: int = 0
+    argmax_different: int = 0
+    largest_difference: float = 0.0
+    inexact_layers: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing that was compared differs."""
+        return not self.csim_different and not self.keras_different
+
+    def __str__(self) -> str:
+        lines = []
+        if self.csim_different is None:
+            lines.append("C-simulation didn't run.")
+        else:
+            lines.append(f"C-simulation against emulator: {self.csim_different:,} of {self.values:,} values differ.")
+        if self.keras_different is None:
+            lines.append("There was no Keras model to compare with.")
+        else:
+            same = self.samples - self.samples_different
+            lines.append(f"Hardware answer equals Keras's, every bit, in {same:,} of {self.samples:,} samples.")
+        if self.keras_different:
+            lines.append(
+                f"{self.keras_different:,} of {self.values:,} values differ, by at most {self.largest_difference:g};"
+                f" {self.argmax_different:,} samples have another argmax."
+            )
+            if self.inexact_layers:
+                lines.append(
+                    f"Keras's float32 can't hold every value of {', '.join(map(repr, self.inexact_layers))}: there the"
+                    " hardware is exact and Keras rounds."
+                )
+        return "\n".join(lines)
+
+
+def compare(
+    graph: Graph,
+    emulated: Sequence[IntArray],
+    simulated: Sequence[IntArray] | None,
+    expected: Sequence[npt.NDArray[Any]] | None,
+) -> Verification:
+    """Return how raw integers of emulator and C-simulation, and Keras's values, differ; each one array an output."""
+    count = len(emulated[0])
+    csim = None if simulated is None else sum(int((a != b).sum()) for a, b in zip(emulated, simulated))
+    values = sum(a.size for a in emulated)
+    if expected is None:
+        return Verification(count, values, csim, None)
+    floats = [graph.types[name].to_float(raw) for name, raw in zip(graph.outputs, emulated)]
+    wanted = [np.asarray(e, np.float64).reshape(v.shape) for e, v in zip(expected, floats)]
+    different = [v != e for v, e in zip(floats, wanted)]
+    flat = [d.reshape(count, -1) for d in different]
+    by_sample = np.concatenate(flat, axis=1).any(1) if count else np.zeros(0, bool)
+    argmax = np.zeros(count, bool)
+    for v, e in zip(floats, wanted):
+        if v.ndim > 1 and v.shape[-1] > 1 and count:
+            argmax |= (v.argmax(-1) != e.argmax(-1)).reshape(count, -1).any(1)
+    largest = max((float(np.abs(v - e).max(initial=0)) for v, e in zip(floats, wanted)), default=0.0)
+    return Verification(
+        count,
+        values,
+        csim,
+        sum(int(d.sum()) for d in different),
+        int(by_sample.sum()),
+        int(argmax.sum()),
+        largest,
+        inexact_layers(graph),
+    )
+
+
+def inexact_layers(graph: Graph) -> tuple[str, ...]:
+    """Return the layers with a value of more significant bits than float32 has."""
+    names = [
+        node.layer
+        for node in graph
+        if not isinstance(node.op, Input) and int(graph.types[node.name].widths.max(initial=0)) > _FLOAT32_BITS
+    ]
+    return tuple(dict.fromkeys(names))
+
+
+def sample_inputs(graph: Graph, count: int, seed: int = 0) -> list[npt.NDArray[np.float32]]:
+    """Return random samples that use the whole range of every input and a little more, one array an input."""
+    rng = np.random.default_rng(seed)
+    samples = []
+    for node in graph.inputs:
+        assert isinstance(node.op, Input)
+        kind = graph.types[node.name]
+        low, high = (float(np.ldexp(float(v), -kind.frac)) for v in (kind.hull.low, kind.hull.high))
+        middle, reach = (low + high) / 2, (high - low) / 2
+        spread = rng.uniform(-1.1, 1.1, (count, *kind.shape)) * rng.choice([1.0, 0.25, 0.05], (count, *kind.shape))
+        samples.append((middle + reach * spread).astype(np.float32))
+    return samples

@@ -1,0 +1,175 @@
+"""Fully connected layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_hls.errors import TooWide
+from keras_hls.fixed import MAX_BITS, Constant, IntArray, TensorType, bit_length, shift_left, trailing_zeros
+from keras_hls.graph import Kernel, Op, Plan, Unit, Work
+from keras_hls.layers_ext.activation import activate
+from keras_hls.layers_ext.counting import csd_digits, tree_depth, units
+from keras_hls.layers_ext.reading import Builder, LayerView, ReadError, Ref, reads
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(Op):
+    """y[..., m] = sum_n x[..., n] * kernel[n, m] + bias[m], exact (no rounding, no overflow).
+
+    Parameters
+    ----------
+    kernel : Constant
+        Raw integers, [n_in, n_out].
+    bias : Constant, optional
+        Raw integers, [n_out].
+    """
+
+    kernel: Constant
+    bias: Constant | None = None
+
+    @property
+    def n_in(self) -> int:
+        return self.kernel.shape[0]
+
+    @property
+    def n_out(self) -> int:
+        return self.kernel.shape[1]
+
+    def _frac(self, x: TensorType) -> int:
+        product = x.frac + self.kernel.frac
+        return product if self.bias is None else max(product, self.bias.frac)
+
+    def _constants(self, x: TensorType) -> tuple[IntArray, IntArray]:
+        """Kernel and bias in units of the output."""
+        frac = self._frac(x)
+        kernel = shift_left(self.kernel.raw, frac - x.frac - self.kernel.frac)
+        bias = np.zeros(self.n_out, np.int64) if self.bias is None else self.bias.aligned(frac)
+        return kernel, bias
+
+    def _reach(self, x: TensorType) -> float:
+        """A bound of every partial sum, in any order, in units of the output."""
+        kernel, bias = self._constants(x)
+        largest = np.maximum(np.abs(x.low), np.abs(x.high)).reshape(-1, self.n_in).max(0, initial=0)
+        sums = largest.astype(np.float64) @ np.abs(kernel).astype(np.float64) + np.abs(bias)
+        return float(sums.max(initial=0))
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        if not x.shape or x.shape[-1] != self.n_in:
+            raise ValueError(f"kernel takes {self.n_in} inputs, but the last axis of the input {x.shape} has other")
+        kernel, bias = self._constants(x)
+        # A float64 estimate is off by at most a few ulp, and the limit is 2**62: within the ulp we refuse.
+        if self._reach(x) >= (1 << (MAX_BITS - 1)) * (1 - 1e-9):
+            raise TooWide(f"a sum of products needs more than {MAX_BITS} bits")
+        plus, minus = np.maximum(kernel, 0), np.minimum(kernel, 0)
+        low = x.low @ plus + x.high @ minus + bias
+        high = x.high @ plus + x.low @ minus + bias
+        return TensorType(low, high, self._frac(x), self._zeros(x, kernel, bias))
+
+    def _zeros(self, x: TensorType, kernel: IntArray, bias: IntArray) -> IntArray:
+        """Trailing zeros of the sums: those of the term that has the fewest."""
+        of_inputs = x.zeros.reshape(-1, self.n_in).min(0, initial=MAX_BITS)
+        products = np.minimum(of_inputs[:, None] + trailing_zeros(kernel), MAX_BITS)
+        sums = np.minimum(products.min(0, initial=MAX_BITS), trailing_zeros(bias))
+        return np.broadcast_to(sums, (*x.shape[:-1], self.n_out))
+
+    def bind(self, *inputs: TensorType) -> Callable[..., IntArray]:
+        (x,) = inputs
+        kernel, bias = self._constants(x)
+        reach = self._reach(x)
+        if reach >= 2.0**53:
+            return lambda raw: raw @ kernel + bias
+        # Every partial sum is an integer that the float holds exactly, so BLAS may add in any order.
+        dtype = np.float32 if reach < 2.0**24 else np.float64
+        matrix, offset = kernel.astype(dtype), bias.astype(dtype)
+
+        def multiply(raw: IntArray) -> IntArray:
+            sums = raw.astype(dtype) @ matrix
+            sums += offset
+            return sums.astype(np.int64)
+
+        return multiply
+
+    def reuse_factors(self, *inputs: TensorType) -> tuple[int, ...]:
+        # Either some inputs of all outputs a cycle, or one input of some outputs: both leave every index constant.
+        n_in, n_out = self.n_in, self.n_out
+        return tuple(sorted({*_divisors(n_in), *(n_in * d for d in _divisors(n_out))}))
+
+    def work(self, *inputs: TensorType, plan: Plan) -> Work:
+        (x,) = inputs
+        y = self.infer(x)
+        positions = x.size // self.n_in
+        if plan.strategy == "Resource":
+            return self._shared_work(x, y, positions, plan.reuse_factor)
+        widths = x.widths.reshape(positions, self.n_in)
+        used = (self.kernel.raw != 0) & (widths.max(0, initial=0) > 0)[:, None]
+        # One multiplier serves all outputs that take the same multiple of an input.
+        rows, columns = np.nonzero(used)
+        values = self.kernel.raw[rows, columns]
+        pairs = np.unique(np.stack([rows, values], 1), axis=0)
+        digits = csd_digits(pairs[:, 1])
+        pairs, digits = pairs[digits > 1], digits[digits > 1]
+        odd = np.abs(pairs[:, 1]) >> trailing_zeros(pairs[:, 1])
+        multiplies = units("constant_multiply", widths[:, pairs[:, 0]], bit_length(odd), digits=digits)
+        terms = used.sum(0) + (0 if self.bias is None else (self.bias.raw != 0))
+        sums = y.widths.reshape(positions, self.n_out)
+        adders = [
+            Unit(u.kind, u.count * u.digits, u.widths) for u in units("add", sums, digits=np.maximum(terms - 1, 0))
+        ]
+        depth = [Unit(u.kind, 1, u.widths, u.digits) for u in sorted(multiplies, key=_heaviness)[-1:]]
+        depth += [Unit("add", 1, (int(sums.max(initial=1)),))] * tree_depth(int(terms.max(initial=1)))
+        return Work(tuple(multiplies) + tuple(u for u in adders if u.count and u.widths[0]), tuple(depth))
+
+    def _shared_work(self, x: TensorType, y: TensorType, positions: int, reuse: int) -> Work:
+        count = self.n_in * self.n_out // reuse
+        wide = max(int(x.widths.max(initial=0)), 1)
+        weight = self.kernel.type.hull.width
+        total = max(int(y.widths.max(initial=0)), 1)
+        found = (
+            Unit("multiply", count, (wide, weight)),
+            Unit("add", count, (total,)),
+            Unit("memory", reuse, (count * weight,)),
+            Unit("register", self.n_out, (total,)),
+        )
+        terms = max(count // self.n_out, 1) + 1
+        depth = (Unit("multiply", 1, (wide, weight)), *[Unit("add", 1, (total,))] * tree_depth(terms))
+        return Work(found, depth, reuse * positions)
+
+    def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
+        (x,) = inputs
+        bias = self.bias if self.bias is not None else Constant(np.zeros(self.n_out, np.int64), 0)
+        sizes = {
+            "positions": x.size // self.n_in,
+            "n_in": self.n_in,
+            "n_out": self.n_out,
+            "reuse_factor": plan.reuse_factor,
+        }
+        tables = {"kernel": Constant(self.kernel.raw.reshape(-1), self.kernel.frac), "bias": bias}
+        return Kernel(f"dense_{plan.strategy.lower()}", "dense", sizes, tables)
+
+
+def _heaviness(unit: Unit) -> tuple[int, int]:
+    return unit.digits, sum(unit.widths)
+
+
+def _divisors(n: int) -> list[int]:
+    return [d for d in range(1, n + 1) if n % d == 0]
+
+
+@reads(
+    "hgq.layers.QDense",
+    "hgq.layers.QBatchNormDense",
+    # Normalisation is part of the weights that the layer itself multiplies by.
+    consumes="units use_bias activation scale momentum epsilon synchronized",
+    neutral={"lora_alpha": None},
+)
+def read_dense(layer: LayerView, build: Builder, x: Ref) -> Ref:
+    """Dense with quantized kernel and bias, over the last axis of an input of any rank."""
+    kernel = layer.weight("kernel")
+    if kernel is None:
+        raise ReadError("it has no kernel; build the model first")
+    y = build.add(Dense(kernel, layer.weight("bias")), x, name=layer.name, layer=layer.name)
+    return activate(layer, build, y)

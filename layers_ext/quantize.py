@@ -1,0 +1,113 @@
+"""The one operation that rounds and overflows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_hls.fixed import OVERFLOW, ROUNDING, Constant, Fixed, Formats, IntArray, Quantization, TensorType
+from keras_hls.graph import Kernel, Op, Plan, Unit, Work
+from keras_hls.layers_ext.counting import units
+
+
+@dataclass(frozen=True, eq=False)
+class Quantize(Op):
+    """y = x rounded to the least bit of `formats` and brought into their range: the one op that loses anything.
+
+    Parameters
+    ----------
+    formats : Formats
+        Must broadcast to the input's shape.
+    """
+
+    formats: Formats
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        return self._on(*inputs).type
+
+    def _on(self, x: TensorType) -> Quantization:
+        if np.broadcast_shapes(self.formats.shape, x.shape) != x.shape:
+            raise ValueError(f"formats of shape {self.formats.shape} don't suit an input of shape {x.shape}")
+        return Quantization(self.formats, x)
+
+    def bind(self, *inputs: TensorType) -> Callable[..., IntArray]:
+        return self._on(*inputs)
+
+    @property
+    def cast(self) -> Formats:
+        return self.formats
+
+    def identity(self, *inputs: TensorType) -> bool:
+        cast = self._on(*inputs)
+        zeroed = np.broadcast_to(~self.formats.live, inputs[0].shape) & ((inputs[0].low != 0) | (inputs[0].high != 0))
+        return not (cast.rounds.any() or cast.overflows.any() or zeroed.any())
+
+    def reuse_factors(self, *inputs: TensorType) -> tuple[int, ...]:
+        return (1,)
+
+    def work(self, *inputs: TensorType, plan: Plan) -> Work:
+        (x,) = inputs
+        cast = self._on(x)
+        out = cast.type.widths
+        found: list[Unit] = []
+        if self.formats.rounding != "TRN":
+            found += units("round", out[cast.rounds])
+        if self.formats.overflow != "WRAP":
+            found += units("saturate", x.widths[cast.overflows], out[cast.overflows])
+        return Work(tuple(found), tuple(Unit(u.kind, 1, u.widths) for u in _longest(found)))
+
+    def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
+        (x,) = inputs
+        cast = self._on(x)
+        rounding = self.formats.rounding if cast.rounds.any() else "TRN"
+        overflow = self.formats.overflow if cast.overflows.any() else "WRAP"
+        if self.formats.uniform is not None:
+            hull = cast.type.hull
+            to = Fixed(hull.signed, hull.width, hull.integer, rounding, overflow)
+            return Kernel("quantize", "quantize", {"size": x.size}, cast=to)
+        return _per_element(cast, rounding, overflow)
+
+
+def _longest(found: list[Unit]) -> list[Unit]:
+    """The widest unit of each kind: a value is rounded, then saturated."""
+    widest: dict[str, Unit] = {}
+    for unit in found:
+        if unit.kind not in widest or unit.widths > widest[unit.kind].widths:
+            widest[unit.kind] = unit
+    return list(widest.values())
+
+
+def _per_element(cast: Quantization, rounding: str, overflow: str) -> Kernel:
+    """Types that differ by element are tables of masks and bounds: not one line of code an element."""
+    formats, shape = cast.formats, cast.source.shape
+    low, high, below = (np.broadcast_to(a, shape) for a in formats.bounds(cast.grid))
+    live = np.broadcast_to(formats.live, shape)
+    over = cast.overflows
+    one = np.int64(1)
+    drop = np.where(cast.rounds, below, 0)
+    tables = {"drop": drop, "keep": np.where(live, ~((one << drop) - 1), 0)}
+    bias = np.zeros(shape, np.int64)
+    if overflow == "WRAP":
+        bits = np.where(over, below + np.broadcast_to(formats.width, shape), 0)
+        bias = np.where(over & np.broadcast_to(formats.signed, shape), one << np.maximum(bits - 1, 0), 0)
+        tables |= {"bias": bias, "mask": np.where(over, (one << bits) - 1, -1)}
+    else:
+        # Elements that can't overflow get the bounds that they never leave.
+        tables["low"] = np.where(over, low, cast.type.low << cast.lower)
+        tables["high"] = np.where(over, high, cast.type.high << cast.lower)
+    # The widest value on the way: an input plus what rounds it plus what folds it, or an entry of a table.
+    largest = max(-int(cast.source.low.min()), int(cast.source.high.max())) << cast.lift
+    largest += int((one << drop).max()) + int(bias.max())
+    largest = max(largest, *(int(np.abs(table).max()) for table in tables.values()))
+    sizes = {
+        "size": cast.source.size,
+        "lift": cast.lift,
+        "lower": cast.lower,
+        "rounding": ROUNDING.index(rounding),
+        "overflow": OVERFLOW.index(overflow),
+        "width": largest.bit_length() + 1,
+    }
+    name = "quantize_each_wrap" if overflow == "WRAP" else "quantize_each_saturate"
+    return Kernel(name, "quantize", sizes, {key: Constant(table.reshape(-1), 0) for key, table in tables.items()})

@@ -1,0 +1,75 @@
+"""Layers that change a tensor's shape and none of its elements, and layers that do nothing at inference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+
+from keras_hls.fixed import IntArray, TensorType
+from keras_hls.graph import Kernel, Op, Plan, Work
+from keras_hls.layers_ext.reading import Builder, LayerView, Ref, reads
+
+
+@dataclass(frozen=True, eq=False)
+class Reshape(Op):
+    """y = the elements of x, in the same order, in another shape; no hardware.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        One entry may be -1: whatever is left.
+    """
+
+    shape: tuple[int, ...]
+
+    def _shape(self, x: TensorType) -> tuple[int, ...]:
+        known = prod(n for n in self.shape if n != -1)
+        whole = self.shape.count(-1) <= 1 and min(self.shape, default=0) >= -1
+        if self.shape.count(-1) == 1 and known and x.size % known == 0:
+            return tuple(x.size // known if n == -1 else n for n in self.shape)
+        if not whole or known != x.size or -1 in self.shape:
+            raise ValueError(f"an input of shape {x.shape} can't be reshaped to {self.shape}")
+        return self.shape
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        return inputs[0].reshape(self._shape(inputs[0]))
+
+    def bind(self, *inputs: TensorType) -> Callable[..., IntArray]:
+        shape = self._shape(inputs[0])
+        return lambda raw: raw.reshape(len(raw), *shape)
+
+    @property
+    def wiring(self) -> bool:
+        return True
+
+    def identity(self, *inputs: TensorType) -> bool:
+        return self._shape(inputs[0]) == inputs[0].shape
+
+    def reuse_factors(self, *inputs: TensorType) -> tuple[int, ...]:
+        return (1,)
+
+    def work(self, *inputs: TensorType, plan: Plan) -> Work:
+        return Work((), ())
+
+    def hls(self, *inputs: TensorType, plan: Plan) -> None:
+        return None
+
+
+@reads("keras.layers.Reshape", consumes="target_shape")
+def read_reshape(layer: LayerView, build: Builder, x: Ref) -> Ref:
+    """Reshape, with -1 for one axis."""
+    shape = tuple(int(n) for n in layer.config["target_shape"])
+    return build.add(Reshape(shape), x, name=layer.name, layer=layer.name)
+
+
+@reads("keras.layers.Flatten", neutral={"data_format": "channels_last"})
+def read_flatten(layer: LayerView, build: Builder, x: Ref) -> Ref:
+    """Flatten, row-major."""
+    return build.add(Reshape((-1,)), x, name=layer.name, layer=layer.name)
+
+
+@reads("keras.layers.Dropout", consumes="rate noise_shape")
+def read_dropout(layer: LayerView, build: Builder, x: Ref) -> Ref:
+    """Nothing: dropout works in training only."""
+    return x
