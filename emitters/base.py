@@ -11,9 +11,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 
@@ -23,6 +22,10 @@ from keras_hls.errors import HLSError
 from keras_hls.fixed import Fixed, IntArray
 from keras_hls.graph import Graph, Input, Kernel, Node, Plan
 from keras_hls.options import Options
+
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 
 @dataclass

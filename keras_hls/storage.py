@@ -65,7 +65,8 @@ def _decode(value: Any) -> Any:
         case {"fixed": parts}:
             return Fixed(*parts)
         case {"formats": arrays, "modes": modes}:
-            return Formats(*map(_unpack, arrays), *modes)
+            signed, width, integer = map(_unpack, arrays)
+            return Formats(signed, width, integer, *modes)
         case {"graph": stored}:
             return from_json(stored)
     return value

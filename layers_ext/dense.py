@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from keras_hls.errors import TooWide
-from keras_hls.fixed import MAX_BITS, Constant, IntArray, TensorType, bit_length, shift_left, trailing_zeros
+from keras_hls.fixed import MAX_BITS, Constant, IntArray, TensorType, shift_left, trailing_zeros
 from keras_hls.graph import Kernel, Op, Plan, Unit, Work
 from keras_hls.layers_ext.activation import activate
-from keras_hls.layers_ext.counting import csd_digits, tree_depth, units
+from keras_hls.layers_ext.counting import adder_trees, constant_bits, csd_digits, tree_path, units
 from keras_hls.layers_ext.reading import Builder, LayerView, ReadError, Ref, reads
 
 
@@ -83,7 +84,7 @@ class Dense(Op):
         if reach >= 2.0**53:
             return lambda raw: raw @ kernel + bias
         # Every partial sum is an integer that the float holds exactly, so BLAS may add in any order.
-        dtype = np.float32 if reach < 2.0**24 else np.float64
+        dtype: Any = np.float32 if reach < 2.0**24 else np.float64
         matrix, offset = kernel.astype(dtype), bias.astype(dtype)
 
         def multiply(raw: IntArray) -> IntArray:
@@ -112,16 +113,12 @@ class Dense(Op):
         pairs = np.unique(np.stack([rows, values], 1), axis=0)
         digits = csd_digits(pairs[:, 1])
         pairs, digits = pairs[digits > 1], digits[digits > 1]
-        odd = np.abs(pairs[:, 1]) >> trailing_zeros(pairs[:, 1])
-        multiplies = units("constant_multiply", widths[:, pairs[:, 0]], bit_length(odd), digits=digits)
+        multiplies = units("constant_multiply", widths[:, pairs[:, 0]], constant_bits(pairs[:, 1]), digits=digits)
         terms = used.sum(0) + (0 if self.bias is None else (self.bias.raw != 0))
         sums = y.widths.reshape(positions, self.n_out)
-        adders = [
-            Unit(u.kind, u.count * u.digits, u.widths) for u in units("add", sums, digits=np.maximum(terms - 1, 0))
-        ]
         depth = [Unit(u.kind, 1, u.widths, u.digits) for u in sorted(multiplies, key=_heaviness)[-1:]]
-        depth += [Unit("add", 1, (int(sums.max(initial=1)),))] * tree_depth(int(terms.max(initial=1)))
-        return Work(tuple(multiplies) + tuple(u for u in adders if u.count and u.widths[0]), tuple(depth))
+        depth += tree_path(int(terms.max(initial=1)), int(sums.max(initial=1)))
+        return Work((*multiplies, *adder_trees(terms, sums)), tuple(depth))
 
     def _shared_work(self, x: TensorType, y: TensorType, positions: int, reuse: int) -> Work:
         count = self.n_in * self.n_out // reuse
@@ -135,7 +132,8 @@ class Dense(Op):
             Unit("register", self.n_out, (total,)),
         )
         terms = max(count // self.n_out, 1) + 1
-        depth = (Unit("multiply", 1, (wide, weight)), *[Unit("add", 1, (total,))] * tree_depth(terms))
+        # A weight is read, which takes a clock edge, and multiplied; the products of an output join its running sum.
+        depth = (Unit("memory", 1, (count * weight,)), Unit("multiply", 1, (wide, weight)), *tree_path(terms, total))
         return Work(found, depth, reuse * positions)
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:

@@ -266,7 +266,10 @@ def _multiply(widths: tuple[int, ...], digits: int, tech: Technology) -> Silicon
 
 
 def _constant_multiply(widths: tuple[int, ...], digits: int, tech: Technology) -> Silicon:
-    """A power of two is wiring, a constant of two digits one adder; HLS leaves more digits to a multiplier."""
+    """A power of two is wiring, a constant of two digits one adder; HLS leaves more digits to a multiplier.
+
+    The constant's width is that of its bits as HLS writes it: a sign only if negative, trailing zeros included.
+    """
     if digits < 2:
         return Silicon()
     if digits == 2:

@@ -76,8 +76,9 @@ def _asked(graph: Graph, node: Node, problems: list[str]) -> Formats | None:
 
 def _broadcast(formats: Formats, seen: tuple[int, ...], shape: tuple[int, ...]) -> Formats:
     """Formats of a tensor that a reader sees in shape `seen`, for the input's own shape."""
-    parts = (np.broadcast_to(a, seen).reshape(shape) for a in (formats.signed, formats.width, formats.integer))
-    return Formats(*parts, formats.rounding, formats.overflow)
+    signed = np.broadcast_to(formats.signed, seen).reshape(shape)
+    width, integer = (np.broadcast_to(a, seen).reshape(shape) for a in (formats.width, formats.integer))
+    return Formats(signed, width, integer, formats.rounding, formats.overflow)
 
 
 def _common(wanted: list[Formats], node: Node, problems: list[str]) -> Formats | None:

@@ -12,31 +12,31 @@ import sys
 import threading
 
 
-def main(library, data, count, threads, input_sizes, output_sizes):
+def main(library: str, data: str, samples: str, workers: str, input_sizes: str, output_sizes: str) -> None:
     """Fill the outputs of the data file."""
     run = ctypes.CDLL(library).keras_hls_run
     run.restype = None
     run.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_ulonglong]
     sizes = [[int(n) for n in text.split(",")] for text in (input_sizes, output_sizes)]
-    count = int(count)
+    count = int(samples)
     with open(data, "r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
         anchor = ctypes.c_char.from_buffer(memory)
         place = ctypes.addressof(anchor)
-        starts = []
+        starts: list[list[tuple[int, int]]] = []
         for group in sizes:
             starts.append([])
             for size in group:
                 starts[-1].append((place, size * 8))
                 place += size * 8 * count
 
-        def part(first, last):
+        def part(first: int, last: int) -> None:
             ins, outs = (
-                (ctypes.c_void_p * len(group))(*(start + first * step for start, step in group)) for group in starts
+                (ctypes.c_void_p * len(pairs))(*(start + first * step for start, step in pairs)) for pairs in starts
             )
             run(ctypes.cast(ins, ctypes.c_void_p), ctypes.cast(outs, ctypes.c_void_p), last - first)
 
-        workers = max(min(int(threads), count), 1)
-        cuts = [count * i // workers for i in range(workers + 1)]
+        number = max(min(int(workers), count), 1)
+        cuts = [count * i // number for i in range(number + 1)]
         # The top function keeps its arrays on the stack, and those of a large network are large.
         threading.stack_size(256 << 20)
         pool = [threading.Thread(target=part, args=cut) for cut in zip(cuts, cuts[1:])]

@@ -1,0 +1,318 @@
+"""MLflow as the record, off the training thread: a store that is slow, down or missing costs a warning, never the training.
+
+MLflow itself is imported by the worker thread alone, so neither its import nor a new store's first migration stalls an
+epoch, and every call to a server is made there. Scalars of an epoch go into Keras's ``logs``, from where MLflow's own
+callback and autologging take them; `scalars_to_log` says which of them nobody else is going to take.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+import math
+import os
+import queue
+import re
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from keras_hls.cost import ResourceEstimate
+from keras_hls.errors import HLSWarning
+
+#: Entries that may wait for the store; an epoch is one entry.
+QUEUE_SIZE = 100
+#: Metrics that MLflow takes in one call.
+_BATCH = 1000
+# Seconds without any progress, and in all, that the end of training waits for the store. A local one can't hang, but a new
+# SQLite file takes its time to be set up; a server that says nothing for this long mostly never will.
+_LOCAL_PATIENCE = (60.0, 600.0)
+_SERVER_PATIENCE = (5.0, 30.0)
+
+Job = Callable[[Any, str], None]
+
+
+class MLflowSink:
+    """Carries what one training has to record to MLflow, in a thread of its own.
+
+    Every method but `close` returns at once; none of them raises for what goes wrong with MLflow. After the first failure
+    nothing more is sent, and there is one warning, given by the next call from the training thread.
+
+    Attributes
+    ----------
+    run_id : str or None
+        The run, once it is known.
+    """
+
+    def __init__(self) -> None:
+        self.run_id: str | None = None
+        self._queue: queue.Queue[Job | None] = queue.Queue(QUEUE_SIZE)
+        self._failure: str | None = None
+        self._warned = False
+        self._dropped = 0
+        self._given_up = threading.Event()
+        self._status = "FINISHED"
+        self._progress = time.monotonic()
+        self._patience = _LOCAL_PATIENCE
+        self._started = False
+        self._thread = threading.Thread(target=self._work, name="keras_hls-mlflow", daemon=True)
+
+    @property
+    def started(self) -> bool:
+        """Whether `start` was called."""
+        return self._started
+
+    def start(self, run_id: str | None) -> None:
+        """Begin to record in a run that somebody else has opened and will end, or in a new one if `run_id` is None.
+
+        What was sent before is recorded too.
+        """
+        self._started = True
+        self._joined = run_id
+        self._thread.start()
+        # A training that an exception ends never comes to `close`.
+        atexit.register(self._abandon)
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Record numbers of one epoch; `step` is the epoch."""
+        moment = int(time.time() * 1000)
+        points = [(_metric_name(name), float(value)) for name, value in values.items()]
+
+        def job(client: Any, run_id: str) -> None:
+            from mlflow.entities import Metric
+
+            batch = [Metric(name, value, moment, step) for name, value in points]
+            for start in range(0, len(batch), _BATCH):
+                client.log_batch(run_id, metrics=batch[start : start + _BATCH], synchronous=True)
+
+        self._send(job)
+
+    def tags(self, values: Mapping[str, object]) -> None:
+        """Record facts that another training of the same run may change (a param of MLflow can't be changed)."""
+        texts = {name: str(value)[:5000] for name, value in values.items()}
+
+        def job(client: Any, run_id: str) -> None:
+            from mlflow.entities import RunTag
+
+            client.log_batch(run_id, tags=[RunTag(name, text) for name, text in texts.items()], synchronous=True)
+
+        self._send(job)
+
+    def text(self, text: str, artifact: str) -> None:
+        """Record a text as the artifact of that name."""
+        self._send(lambda client, run_id: client.log_text(run_id, text, artifact))
+
+    def files(self, path: Path, folder: str) -> None:
+        """Record a file, or all files of a directory, in an artifact folder."""
+
+        def job(client: Any, run_id: str) -> None:
+            for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+                if self._given_up.is_set():
+                    return
+                inner = file.relative_to(path).parent.as_posix() if path.is_dir() else "."
+                client.log_artifact(run_id, str(file), folder if inner == "." else f"{folder}/{inner}")
+                self._progress = time.monotonic()
+
+        self._send(job)
+
+    def close(self, status: str = "FINISHED") -> None:
+        """Wait until all is recorded, but for a bounded time, and end the run if it was opened here.
+
+        Parameters
+        ----------
+        status : str
+            Of a run that was opened here: "FINISHED" or "FAILED".
+        """
+        self._status = status
+        atexit.unregister(self._abandon)
+        if self._started:
+            self._put(None)
+            self._wait()
+        self.warn()
+
+    def warn(self) -> None:
+        """Give the one warning, if there is a reason for it."""
+        if self._warned:
+            return
+        reason = self._failure
+        if reason is None and self._dropped:
+            reason = f"MLflow is slower than the training: {QUEUE_SIZE} entries wait, and further ones are left out"
+        if reason is not None:
+            self._warned = True
+            warnings.warn(f"{reason}. The training isn't affected", HLSWarning, stacklevel=3)
+
+    # On the training thread.
+
+    def _send(self, job: Job) -> None:
+        self.warn()
+        if self._failure is None:
+            self._put(job)
+
+    def _put(self, job: Job | None) -> None:
+        try:
+            self._queue.put_nowait(job)
+        except queue.Full:
+            self._dropped += 1
+            if job is None:
+                # The end must be seen, also behind a queue that nobody empties.
+                self._given_up.set()
+
+    def _wait(self) -> None:
+        begin = time.monotonic()
+        while self._thread.is_alive():
+            self._thread.join(0.02)
+            still, whole = self._patience
+            now = time.monotonic()
+            if now - max(self._progress, begin) > still or now - begin > whole:
+                self._given_up.set()
+                left = self._queue.qsize()
+                self._failure = self._failure or (
+                    f"MLflow at {_place()} didn't answer for {now - max(self._progress, begin):.0f} s when the training"
+                    f" ended, so what was still to be logged is missing there ({left} entries and the one under way)"
+                )
+                return
+
+    def _abandon(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HLSWarning)
+            self.close("FAILED")
+
+    # On the worker's thread.
+
+    def _work(self) -> None:
+        own = False
+        try:
+            import mlflow
+
+            self._patience = _SERVER_PATIENCE if _is_server(mlflow.get_tracking_uri()) else _LOCAL_PATIENCE
+            if self._joined is None:
+                # MLflow keeps its active run by thread: this one is active here, and nowhere else.
+                own = "MLFLOW_RUN_ID" not in os.environ
+                self._joined = mlflow.start_run().info.run_id
+            self.run_id = self._joined
+            client = mlflow.MlflowClient()
+            while not self._given_up.is_set():
+                self._progress = time.monotonic()
+                job = self._queue.get()
+                if job is None:
+                    break
+                job(client, self.run_id)
+        except Exception as error:
+            # Whatever goes wrong in MLflow ends the record, and nothing else.
+            text = (str(error).strip().splitlines() or [""])[0]
+            self._failure = f"MLflow at {_place()} failed, so nothing more is logged there: {type(error).__name__}: {text[:400]}"
+            return
+        if own and not self._given_up.is_set():
+            try:
+                mlflow.end_run(self._status)
+            except Exception as error:
+                self._failure = f"MLflow's run {self.run_id} couldn't be ended: {type(error).__name__}"
+
+
+def installed() -> bool:
+    """Whether MLflow can be imported; it isn't imported."""
+    try:
+        return importlib.util.find_spec("mlflow") is not None
+    except ValueError:
+        return False
+
+
+def active_run_id() -> str | None:
+    """Return the run that is active in this thread, if any; asks no server, and doesn't import MLflow."""
+    # Without MLflow in the process there is no run; the attribute is missing while another thread imports it.
+    active = getattr(sys.modules.get("mlflow"), "active_run", None)
+    try:
+        run = active() if active is not None else None
+        return None if run is None else str(run.info.run_id)
+    except Exception:
+        return None
+
+
+def scalars_to_log(logs: Mapping[str, Any], ours: Sequence[str], callback: Any) -> dict[str, float]:
+    """Return the numbers of an epoch's `logs` that no callback of MLflow is going to log, so that none is logged twice.
+
+    Parameters
+    ----------
+    logs : mapping
+    ours : sequence of str
+        The keys that `callback` adds; a callback before it in Keras's list doesn't see them.
+    callback : keras.callbacks.Callback
+        Whose hook this is called from.
+    """
+    numbers = {k: float(v) for k, v in logs.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+    listed = _callbacks_around(callback)
+    if listed is None:
+        return {} if _autologging() else numbers
+    place = next(i for i, other in enumerate(listed) if other is callback)
+    # Autologging, too, works by a callback in the list.
+    theirs = [i for i, other in enumerate(listed) if type(other).__module__.split(".")[0] == "mlflow"]
+    if any(i > place and getattr(listed[i], "log_every_epoch", True) for i in theirs):
+        return {}
+    return {k: v for k, v in numbers.items() if k in ours} if theirs else numbers
+
+
+def layer_metrics(estimate: ResourceEstimate) -> dict[str, float]:
+    """Return ``hls/<layer>/<quantity>`` for each layer: its operations' resources added up, and the slowest one's interval.
+
+    Latencies of a layer's operations don't add up if they run side by side; they are in the estimate's table.
+    """
+    found: dict[str, float] = {}
+    for row in estimate.layers:
+        head = f"hls/{re.sub(r'[^-\w. :]', '_', row.layer)}"
+        for quantity in ("lut", "ff", "dsp", "bram"):
+            key = f"{head}/{quantity}"
+            found[key] = found.get(key, 0.0) + float(getattr(row, quantity))
+        found[f"{head}/ii"] = max(found.get(f"{head}/ii", 0.0), float(row.ii))
+    return found
+
+
+def _metric_name(name: str) -> str:
+    return re.sub(r"[^-\w. :/]", "_", name)[:250]
+
+
+def _callbacks_around(callback: Any) -> list[Any] | None:
+    """Return Keras's list of callbacks, from one of whose hooks this is called.
+
+    Keras hands it to nobody, so it is looked up where it stands: in the frame that called the hook.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        caller = frame.f_locals.get("self")
+        if any(cls.__name__ == "CallbackList" for cls in type(caller).__mro__):
+            listed = getattr(caller, "callbacks", None)
+            if isinstance(listed, list) and any(other is callback for other in listed):
+                return listed
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+def _autologging() -> bool:
+    """Whether a fit that MLflow's autologging has wrapped is under way."""
+    safety = sys.modules.get("mlflow.utils.autologging_utils.safety")
+    manager = getattr(safety, "_AutologgingSessionManager", None)
+    try:
+        return manager is not None and manager.active_session() is not None
+    except Exception:
+        return False
+
+
+def _is_server(uri: str) -> bool:
+    return urlsplit(uri).scheme in ("http", "https", "databricks", "databricks-uc", "uc")
+
+
+def _place() -> str:
+    tracking = getattr(sys.modules.get("mlflow"), "get_tracking_uri", None)
+    try:
+        parts = urlsplit(str(tracking()) if tracking is not None else "")
+    except Exception:
+        return "its store"
+    # Never a password.
+    return f"{parts.scheme}://{parts.hostname or ''}{':' + str(parts.port) if parts.port else ''}{parts.path}" if parts.scheme else "its store"
+
+
+_ = math

@@ -1,0 +1,52 @@
+"""All checks and tests, in environments that this file makes: `nox` runs everything that CI runs."""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.sessions = ["lint", "types", "core", "keras3", "keras2"]
+nox.options.error_on_missing_interpreters = False
+nox.needs_version = ">=2024.4"
+
+#: Both cores of a small machine; each worker keeps its own compiler cache warm over the whole run.
+PYTEST = ("pytest", "-n", "2", "--dist", "worksteal")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style of every file."""
+    session.install("ruff>=0.12")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types of what users install: an editable install would show the checker the core folder only."""
+    session.install(".", "mypy>=1.15")
+    session.chdir(session.create_tmp())
+    session.run("mypy", "--config-file", f"{session.invoked_from}/pyproject.toml", "-p", "keras_hls")
+
+
+@nox.session
+def core(session: nox.Session) -> None:
+    """The wheel with its few core dependencies alone: no Keras, no MLflow."""
+    session.install(".", "pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100")
+    # For the vendor's headers that it carries, not to be imported; its own dependencies aren't needed for that.
+    session.install("--no-deps", "hls4ml==1.3.0")
+    session.run(*PYTEST, *session.posargs)
+
+
+@nox.session
+def keras3(session: nox.Session) -> None:
+    """Keras 3 with TensorFlow and JAX, HGQ2 and MLflow."""
+    session.install("-e", ".[hgq2,mlflow,test]", "jax")
+    session.run(*PYTEST, *session.posargs)
+
+
+@nox.session(python="3.11")
+def keras2(session: nox.Session) -> None:
+    """TensorFlow 2.15 with QKeras and HGQ, which can't live beside Keras 3."""
+    session.install("-e", ".[qkeras,hgq]", "pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100")
+    session.install("--no-deps", "hls4ml==1.3.0")
+    session.run(*PYTEST, *session.posargs)
