@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import importlib.util
-import math
 import os
 import queue
 import re
@@ -25,8 +24,10 @@ from urllib.parse import urlsplit
 from keras_hls.cost import ResourceEstimate
 from keras_hls.errors import HLSWarning
 
-#: Entries that may wait for the store; an epoch is one entry.
+#: Epochs that may wait for the store.
 QUEUE_SIZE = 100
+# Room beyond them for what is recorded when a training ends.
+_RESERVE = 20
 #: Metrics that MLflow takes in one call.
 _BATCH = 1000
 # Seconds without any progress, and in all, that the end of training waits for the store. A local one can't hang, but a new
@@ -51,37 +52,38 @@ class MLflowSink:
 
     def __init__(self) -> None:
         self.run_id: str | None = None
-        self._queue: queue.Queue[Job | None] = queue.Queue(QUEUE_SIZE)
+        self._queue: queue.Queue[Job | None] = queue.Queue(QUEUE_SIZE + _RESERVE)
         self._failure: str | None = None
         self._warned = False
         self._dropped = 0
         self._given_up = threading.Event()
+        self._joined: str | None = None
+        self._decided = threading.Event()
         self._status = "FINISHED"
         self._progress = time.monotonic()
         self._patience = _LOCAL_PATIENCE
-        self._started = False
         self._thread = threading.Thread(target=self._work, name="keras_hls-mlflow", daemon=True)
-
-    @property
-    def started(self) -> bool:
-        """Whether `start` was called."""
-        return self._started
-
-    def start(self, run_id: str | None) -> None:
-        """Begin to record in a run that somebody else has opened and will end, or in a new one if `run_id` is None.
-
-        What was sent before is recorded too.
-        """
-        self._started = True
-        self._joined = run_id
         self._thread.start()
         # A training that an exception ends never comes to `close`.
         atexit.register(self._abandon)
+
+    @property
+    def joined(self) -> bool:
+        """Whether `join` was called."""
+        return self._decided.is_set()
+
+    def join(self, run_id: str | None) -> None:
+        """Record in a run that somebody else has opened and will end, or in a new one if `run_id` is None."""
+        self._joined = run_id
+        self._decided.set()
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
         """Record numbers of one epoch; `step` is the epoch."""
         moment = int(time.time() * 1000)
         points = [(_metric_name(name), float(value)) for name, value in values.items()]
+        if self._queue.qsize() >= QUEUE_SIZE:
+            self._dropped += 1
+            return
 
         def job(client: Any, run_id: str) -> None:
             from mlflow.entities import Metric
@@ -130,9 +132,12 @@ class MLflowSink:
         """
         self._status = status
         atexit.unregister(self._abandon)
-        if self._started:
-            self._put(None)
-            self._wait()
+        if not self.joined:
+            # No epoch has ended: there is nothing to record, so no run to open.
+            self._given_up.set()
+            self._decided.set()
+        self._put(None)
+        self._wait()
         self.warn()
 
     def warn(self) -> None:
@@ -164,7 +169,7 @@ class MLflowSink:
 
     def _wait(self) -> None:
         begin = time.monotonic()
-        while self._thread.is_alive():
+        while self._thread.is_alive() and self._failure is None:
             self._thread.join(0.02)
             still, whole = self._patience
             now = time.monotonic()
@@ -185,33 +190,35 @@ class MLflowSink:
     # On the worker's thread.
 
     def _work(self) -> None:
-        own = False
         try:
             import mlflow
 
             self._patience = _SERVER_PATIENCE if _is_server(mlflow.get_tracking_uri()) else _LOCAL_PATIENCE
-            if self._joined is None:
-                # MLflow keeps its active run by thread: this one is active here, and nowhere else.
-                own = "MLFLOW_RUN_ID" not in os.environ
-                self._joined = mlflow.start_run().info.run_id
-            self.run_id = self._joined
+            self._decided.wait()
+            if self._given_up.is_set():
+                return
+            # MLflow keeps active runs by thread: this one will be active here, and nowhere else.
+            own = self._joined is None and "MLFLOW_RUN_ID" not in os.environ
+            run_id = self.run_id = self._joined or str(mlflow.start_run().info.run_id)
+        except Exception as error:
+            self._failure = _sentence(error)
+            return
+        try:
             client = mlflow.MlflowClient()
             while not self._given_up.is_set():
                 self._progress = time.monotonic()
                 job = self._queue.get()
                 if job is None:
                     break
-                job(client, self.run_id)
+                job(client, run_id)
         except Exception as error:
             # Whatever goes wrong in MLflow ends the record, and nothing else.
-            text = (str(error).strip().splitlines() or [""])[0]
-            self._failure = f"MLflow at {_place()} failed, so nothing more is logged there: {type(error).__name__}: {text[:400]}"
-            return
-        if own and not self._given_up.is_set():
+            self._failure, self._status = _sentence(error), "FAILED"
+        if own and (self._failure is None or self._patience is _LOCAL_PATIENCE):
             try:
                 mlflow.end_run(self._status)
             except Exception as error:
-                self._failure = f"MLflow's run {self.run_id} couldn't be ended: {type(error).__name__}"
+                self._failure = self._failure or _sentence(error)
 
 
 def installed() -> bool:
@@ -305,14 +312,19 @@ def _is_server(uri: str) -> bool:
     return urlsplit(uri).scheme in ("http", "https", "databricks", "databricks-uc", "uc")
 
 
+def _sentence(error: Exception) -> str:
+    text = (str(error).strip().splitlines() or [""])[0][:400].rstrip(".")
+    return f"MLflow at {_place()} failed, so nothing more is logged there: {type(error).__name__}: {text}"
+
+
 def _place() -> str:
     tracking = getattr(sys.modules.get("mlflow"), "get_tracking_uri", None)
     try:
         parts = urlsplit(str(tracking()) if tracking is not None else "")
     except Exception:
         return "its store"
-    # Never a password.
-    return f"{parts.scheme}://{parts.hostname or ''}{':' + str(parts.port) if parts.port else ''}{parts.path}" if parts.scheme else "its store"
+    if not parts.scheme:
+        return "its store"
+    # Never a user's name or password.
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
-
-_ = math

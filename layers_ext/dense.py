@@ -125,16 +125,22 @@ class Dense(Op):
         wide = max(int(x.widths.max(initial=0)), 1)
         weight = self.kernel.type.hull.width
         total = max(int(y.widths.max(initial=0)), 1)
-        found = (
+        # As the kernel goes: some inputs for all outputs a cycle, or one input for some of them.
+        inputs, outputs = max(count // self.n_out, 1), min(count, self.n_out)
+        chosen_inputs = inputs * (self.n_in // inputs - 1)
+        chosen_sums = outputs * (self.n_out // outputs - 1)
+        found = [
             Unit("multiply", count, (wide, weight)),
             Unit("add", count, (total,)),
             Unit("memory", reuse, (count * weight,)),
             Unit("register", self.n_out, (total,)),
-        )
-        terms = max(count // self.n_out, 1) + 1
+            *([Unit("select", chosen_inputs, (wide,))] if chosen_inputs else []),
+            *([Unit("select", chosen_sums, (total,))] if chosen_sums else []),
+        ]
+        terms = inputs + 1
         # A weight is read, which takes a clock edge, and multiplied; the products of an output join its running sum.
         depth = (Unit("memory", 1, (count * weight,)), Unit("multiply", 1, (wide, weight)), *tree_path(terms, total))
-        return Work(found, depth, reuse * positions)
+        return Work(tuple(found), depth, reuse * positions)
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         (x,) = inputs

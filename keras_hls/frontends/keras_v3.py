@@ -18,6 +18,8 @@ from keras_hls.frontends.view import Builder, LayerView, ReadError, Readers, Ref
 from keras_hls.graph import Graph, Input
 
 Floats = npt.NDArray[np.floating[Any]]
+#: The first version of Keras whose models are read.
+_OLDEST = (3, 12)
 
 
 def class_path(cls: type) -> str:
@@ -96,6 +98,9 @@ def check_model(model: Any) -> None:
     """
     import keras
 
+    if tuple(int(n) for n in keras.__version__.split(".")[:2]) < _OLDEST:
+        oldest = ".".join(map(str, _OLDEST))
+        raise InvalidModel(f"Models are read from Keras {oldest} and later, and this environment has Keras {keras.__version__}")
     if not isinstance(model, keras.Model):
         kind = f"{type(model).__module__}.{type(model).__qualname__}"
         hint = " (a Keras 2 model; load it in an environment with Keras 3)" if "keras" in kind.lower() else ""

@@ -50,7 +50,8 @@ void dense_resource(const X x[C::positions * C::n_in], Y y[C::positions * C::n_o
     const int inputs = multipliers > C::n_out ? multipliers / C::n_out : 1;
     const int outputs = multipliers > C::n_out ? C::n_out : multipliers;
     const int blocks = C::n_out / outputs;
-#pragma HLS ARRAY_RESHAPE variable=kernel block factor=multipliers dim=1
+// One word of the weight memory holds what one cycle multiplies: consecutive weights.
+#pragma HLS ARRAY_RESHAPE variable=kernel cyclic factor=multipliers dim=1
 #pragma HLS ARRAY_PARTITION variable=bias complete dim=0
 Positions:
     for (int p = 0; p < C::positions; p++) {
@@ -63,7 +64,7 @@ Positions:
         }
     Reuse:
         for (int r = 0; r < C::reuse_factor; r++) {
-#pragma HLS PIPELINE II=1 rewind
+#pragma HLS PIPELINE II=1
             const int first_input = r / blocks * inputs;
             const int first_output = r % blocks * outputs;
         Inputs:
