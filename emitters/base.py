@@ -23,7 +23,6 @@ from keras_hls.fixed import Fixed, IntArray
 from keras_hls.graph import Graph, Input, Kernel, Node, Plan
 from keras_hls.options import Options
 
-
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
@@ -97,6 +96,13 @@ class Backend(ABC):
     def describe(self) -> str:
         """Return the tool's name for people."""
 
+    def free_name(self, wish: str) -> str:
+        """Return a name for the top function, and so for its files, that no file of every project has."""
+        fixed = {Path(path).stem for path in self.templates if "{name}" not in path}
+        fixed |= {Path(entry.name).stem for entry in resources.files("keras_hls.emitters.csim").iterdir()}
+        # Some file systems don't tell Types.h from types.h.
+        return f"{wish}_net" if wish.lower() in {name.lower() for name in fixed} else wish
+
     def files(
         self, graph: Graph, plans: Mapping[str, Plan], options: Options, name: str, samples: Samples
     ) -> dict[str, bytes]:
@@ -169,6 +175,11 @@ def _text(path: Any) -> str:
     return str(path.read_text())
 
 
+def _line(text: str) -> str:
+    """A layer's name as a comment can hold it, which ends with its line."""
+    return " ".join(text.split())
+
+
 @dataclass(frozen=True)
 class Samples:
     """What the test bench feeds in, and what it must get: raw integers, one array a port."""
@@ -214,7 +225,8 @@ class _Layout:
     def _array(self, node: Node, name: str, fixed: Fixed | None = None) -> Array:
         kind = self.graph.types[node.name]
         fixed = fixed or kind.hull
-        return Array(name, self.names(f"{name}_t"), kind.size, kind.shape, fixed)
+        # Not "_t": POSIX has taken those, key_t and size_t among them.
+        return Array(name, self.names(f"{name}_type"), kind.size, kind.shape, fixed)
 
     def _inputs(self) -> None:
         for node in self.graph.inputs:
@@ -266,7 +278,7 @@ class _Layout:
         self.program.calls.append(
             Call(
                 node.name,
-                node.layer,
+                _line(node.layer),
                 type(node.op).__name__,
                 kernel.name,
                 self.names(f"{node.name}_config"),
@@ -315,7 +327,18 @@ class _Layout:
         config = self.names(f"{outputs[0].name}_config")
         names = ", ".join(a.name for a in outputs)
         self.program.calls.append(
-            Call(node, self.graph[node].layer, "copy", kernel, config, inputs, names, {"size": like.size}, {}, None)
+            Call(
+                node,
+                _line(self.graph[node].layer),
+                "copy",
+                kernel,
+                config,
+                inputs,
+                names,
+                {"size": like.size},
+                {},
+                None,
+            )
         )
 
     def _take(self, name: str) -> str:

@@ -34,11 +34,20 @@ def numbers(values: IntArray) -> str:
     return textwrap.fill(text, 116, initial_indent="    ", subsequent_indent="    ", break_long_words=False)
 
 
+# What no name in the project may be: words of the language, macros of its library, variables of the templates.
+_WORDS = """
+    alignas and_eq bitand bitor char16_t char32_t char8_t compl const_cast consteval constinit decltype dynamic_cast
+    noexcept not_eq nullptr or_eq reinterpret_cast requires static_assert static_cast thread_local typeid wchar_t xor_eq
+    assert errno stdin stdout stderr EOF INFINITY NAN NULL
+    answer count i inputs j keras_hls_run open_data outputs raw samples wrong
+"""
+
+
 class Names:
     """Hands out C++ names, none twice."""
 
     def __init__(self, taken: Iterable[str] = ()):
-        self._taken = set(taken)
+        self._taken = {*_WORDS.split(), *taken}
 
     def __call__(self, wish: str) -> str:
         base = identifier(wish)

@@ -93,7 +93,7 @@ class Fixed:
     def covering(cls, low: int, high: int, frac: int, rounding: str = "TRN", overflow: str = "WRAP") -> Fixed:
         """Return the narrowest type of `frac` fractional bits that holds the raw integers `low` to `high`."""
         signed = low < 0
-        width = max(int(high).bit_length(), int(-low - 1).bit_length() if signed else 0) + signed
+        width = max(max(int(high), 0).bit_length(), int(-low - 1).bit_length() if signed else 0) + signed
         width = max(width, 1)
         return cls(signed, width, width - frac, rounding, overflow)
 
@@ -180,7 +180,7 @@ class Formats:
         high = np.where(fits, span - step, limit - 1)
         low = np.where(self.signed, np.where(fits, -span, -limit), 0)
         if self.overflow == "SAT_SYM":
-            low = np.where(self.signed, -high, 0)
+            low = np.where(fits & self.signed, -high, low)
         return np.where(live, low, 0), np.where(live, high, 0), drop
 
     def __eq__(self, other: object) -> bool:
@@ -421,13 +421,15 @@ class Quantization:
         source_low, source_high = shift_left(source.low, self.lift), shift_left(source.high, self.lift)
         zeros = source.zeros + self.lift
         self.rounds = live & (zeros < drop)
-        # A rounded value may need one bit more than the value itself.
-        limit = 1 << (MAX_BITS - 1)
-        if shape and (int(source_high.max(initial=0)) >= limit or int(source_low.min(initial=0)) <= -limit):
-            raise TooWide(f"a value needs more than {MAX_BITS} bits")
         self._drop, self._low, self._high, self._live = drop, low, high, live
         first, last = self._round(source_low), self._round(source_high)
+        # A rounded value may need one bit more than the value itself.
+        limit = 1 << (MAX_BITS - 1)
+        if int(last.max(initial=0)) >= limit or int(first.min(initial=0)) < -limit:
+            raise TooWide(f"a rounded value needs more than {MAX_BITS} bits")
         self.overflows = live & ((first < low) | (last > high))
+        if formats.overflow == "WRAP" and (self.overflows & (drop + formats.width >= MAX_BITS)).any():
+            raise TooWide(f"a value that wraps around, in units of its input, needs more than {MAX_BITS} bits")
         self.type = self._infer(first, last, np.where(self.rounds, drop, zeros))
         self._prepare()
 
@@ -443,7 +445,9 @@ class Quantization:
         elif mode == "SAT_ZERO":
             # Everything outside becomes 0, so 0 joins what is left of the interval.
             inside = (first <= high) & (last >= low)
-            kept_low, kept_high = np.maximum(first, low), np.minimum(last, high)
+            # The ends of what is left are the last points of the input's grid.
+            step = np.int64(1) << np.minimum(zeros, MAX_BITS - 1)
+            kept_low, kept_high = -(-np.maximum(first, low) // step * step), np.minimum(last, high) // step * step
             first = np.where(over, np.where(inside, np.minimum(kept_low, 0), 0), first)
             last = np.where(over, np.where(inside, np.maximum(kept_high, 0), 0), last)
         else:
@@ -541,32 +545,56 @@ def from_float(values: npt.ArrayLike, formats: Formats | Fixed) -> IntArray:
     ------
     InvalidData
         If a value is NaN or infinite.
+    TooWide
+        If the elements' types together span more than 63 bits, or an integer needs more.
     """
     formats = Formats.of(formats) if isinstance(formats, Fixed) else formats
-    array = np.asarray(values, np.float64)
+    array = np.asarray(values)
+    if array.dtype.kind in "iu" and array.size and max(-int(array.min()), int(array.max())) > 2**53:
+        return _from_large_integers(array, formats)
+    array = array.astype(np.float64, copy=False)
     if not np.isfinite(array).all():
         raise InvalidData("Samples must be finite numbers, but hold NaN or infinite values")
-    own_frac = np.where(formats.live, formats.width - formats.integer, 0)
-    uniform = formats.uniform
-    scaled = np.ldexp(array, own_frac if uniform is None else uniform.frac)
+    live, uniform = formats.live, formats.uniform
+    own_frac = np.where(live, formats.width - formats.integer, 0)
+    # Bits of the largest number, on every element's own grid.
+    magnitude = np.where(live, formats.width - formats.signed, 0)
+    finer = np.where(live, formats.frac - own_frac, 0)
+    if int((magnitude + finer).max(initial=0)) >= MAX_BITS:
+        raise TooWide(f"Types of one tensor's elements together span more than {MAX_BITS} bits")
+    # What leaves the range of doubles lies outside of every type, as infinity does.
+    with np.errstate(over="ignore", under="ignore"):
+        scaled = np.ldexp(array, own_frac if uniform is None else uniform.frac)
+    if int(own_frac.min(initial=0)) < 0:
+        # What is too small for a double still has a sign, and lies beside zero.
+        scaled = np.where(
+            (scaled == 0) & (array != 0), np.copysign(np.finfo(np.float64).smallest_subnormal, array), scaled
+        )
     whole = _round_float(scaled, formats.rounding)
-    # Bounds on every element's own grid.
-    magnitude = np.where(formats.live, formats.width - formats.signed, 0)
-    high = np.ldexp(1.0, magnitude) - 1
-    low = np.where(formats.signed, -high if formats.overflow == "SAT_SYM" else -high - 1, 0.0)
     if formats.overflow == "WRAP":
-        raw = _wrap_float(whole, formats, low, high)
+        raw = _wrap_float(whole, formats, magnitude)
     else:
-        outside = (whole < low) | (whole > high)
-        # Bounds beyond 53 bits aren't floats: clip those as integers.
-        clipped = np.clip(whole, np.maximum(low, -(2.0**62)), np.minimum(high, 2.0**62)).astype(np.int64)
-        exact_high = (np.int64(1) << np.minimum(magnitude, MAX_BITS - 1)) - 1
-        exact_low = np.where(formats.signed, -exact_high - (formats.overflow != "SAT_SYM"), 0)
-        raw = np.clip(clipped, exact_low, exact_high)
+        high = (np.int64(1) << magnitude) - 1
+        low = np.where(formats.signed, -high - (formats.overflow != "SAT_SYM"), 0)
+        # Bounds beyond 53 bits aren't floats: they clip integers.
+        raw = np.clip(np.clip(whole, -(2.0**62), 2.0**62).astype(np.int64), low, high)
         if formats.overflow == "SAT_ZERO":
-            raw = np.where(outside, 0, raw)
-    raw = np.where(formats.live, raw, 0) if uniform is None else raw
-    return raw << np.where(formats.live, formats.frac - own_frac, 0) if uniform is None else raw
+            raw = np.where(_inside(whole, formats, magnitude), raw, 0)
+    return raw if uniform is not None else np.where(live, raw, 0) << finer
+
+
+def _from_large_integers(array: npt.NDArray[Any], formats: Formats) -> IntArray:
+    """Cast integers of which some aren't doubles."""
+    limit = 1 << (MAX_BITS - 1)
+    if int(array.min()) < -limit or int(array.max()) >= limit:
+        raise TooWide(f"Samples must be of at most {MAX_BITS} bits, or floats")
+    return quantize(array.astype(np.int64), 0, formats)[0]
+
+
+def _inside(whole: npt.NDArray[np.float64], formats: Formats, magnitude: IntArray) -> BoolArray:
+    """Where whole numbers lie in their types' ranges; powers of two, unlike the numbers before them, are doubles."""
+    top = np.ldexp(1.0, magnitude)
+    return (whole >= np.where(formats.signed, -top, 0.0)) & (whole < top)
 
 
 def _round_float(scaled: npt.NDArray[np.float64], rounding: str) -> npt.NDArray[np.float64]:
@@ -584,13 +612,15 @@ def _round_float(scaled: npt.NDArray[np.float64], rounding: str) -> npt.NDArray[
     return whole + np.where((size > 0.5) | ((size == 0.5) & tie_away), away, 0.0)
 
 
-def _wrap_float(whole: npt.NDArray[np.float64], formats: Formats, low: Any, high: Any) -> IntArray:
-    inside = (whole >= low) & (whole <= high)
+def _wrap_float(whole: npt.NDArray[np.float64], formats: Formats, magnitude: IntArray) -> IntArray:
+    inside = _inside(whole, formats, magnitude)
+    if inside.all():
+        return whole.astype(np.int64)
     width = np.maximum(formats.width, 0)
-    if not inside.all():
-        # Doubles from 2**200 on are multiples of every modulus; below, fmod is exact.
-        remainder = np.fmod(np.where(np.abs(whole) < 2.0**200, whole, 0.0), np.ldexp(1.0, width))
-        whole = np.where(inside, whole, remainder)
-    raw = whole.astype(np.int64)
+    # Doubles from 2**200 on are multiples of every modulus; below, fmod is exact.
+    remainder = np.fmod(np.where(np.abs(whole) < 2.0**200, whole, 0.0), np.ldexp(1.0, width))
+    raw = np.where(inside, whole, remainder).astype(np.int64)
     bias = np.where(formats.signed & formats.live, np.int64(1) << np.maximum(width - 1, 0), 0)
-    return np.where(inside, raw, ((raw + bias) & ((np.int64(1) << width) - 1)) - bias)
+    # At 63 bits the sums leave int64; the mask drops what that changes.
+    with np.errstate(over="ignore"):
+        return np.where(inside, raw, ((raw + bias) & ((np.int64(1) << width) - 1)) - bias)

@@ -15,13 +15,15 @@ LAYER_OPTIONS = ("strategy", "reuse_factor")
 IO_TYPES = ("io_parallel",)
 SOFTMAX = ("host", "hardware")
 # Words that can't name a C++ function or variable of the project.
-_RESERVED = frozenset(
-    "alignas alignof and asm auto bool break case catch char class const constexpr continue default delete do double else "
-    "enum explicit export extern false float for friend goto if inline int long main mutable namespace new not nullptr "
-    "operator or private protected public register return short signed sizeof static struct switch template this throw "
-    "true try typedef typename union unsigned using virtual void volatile while xor std ap_int ap_uint ap_fixed ap_ufixed "
-    "hls keras_hls".split()
-)
+_WORDS = """
+    alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t class compl const
+    const_cast constexpr continue decltype default delete do double dynamic_cast else enum explicit export extern
+    false float for friend goto if inline int long main mutable namespace new noexcept not not_eq nullptr operator
+    or or_eq private protected public register reinterpret_cast return short signed sizeof static static_assert
+    static_cast struct switch template this thread_local throw true try typedef typeid typename union unsigned using
+    virtual void volatile wchar_t while xor xor_eq std ap_int ap_uint ap_fixed ap_ufixed hls keras_hls
+"""
+_RESERVED = frozenset(_WORDS.split())
 
 
 def identifier(text: str) -> str:
@@ -127,7 +129,7 @@ class Options:
 
 def _one_of(what: str, value: Any, known: Iterable[str]) -> None:
     known = tuple(known)
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise InvalidOption(
             f"{what} must be {' or '.join(map(repr, known))}, not {value!r}.{did_you_mean(value, known)}"
         )

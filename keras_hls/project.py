@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+import zlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from keras_hls import storage
 from keras_hls.cost import ResourceEstimate
 from keras_hls.errors import CompilerNotFound, HLSError, HLSWarning, InvalidData
-from keras_hls.folder import read_manifest
+from keras_hls.folder import MANIFEST, read_manifest
 from keras_hls.graph import Graph
 from keras_hls.options import Options
 from keras_hls.sim.csim import CSimulation
@@ -52,30 +53,38 @@ class Project:
 
         self.directory = Path(directory).absolute()
         manifest = read_manifest(self.directory)
-        self.name = str(manifest["project_name"])
-        self.options = Options.of(**manifest["options"])
+        try:
+            self.name = str(manifest["project_name"])
+            self.options = Options.of(**manifest["options"])
+        except (LookupError, TypeError):
+            raise self._damaged(MANIFEST) from None
         self._model = model
 
     def __repr__(self) -> str:
         return f"Project({str(self.directory)!r})"
 
-    def _json(self, name: str) -> Any:
+    def _read(self, name: str, understand: Callable[[Any], Any]) -> Any:
         try:
-            return json.loads((self.directory / name).read_text())
-        except (OSError, ValueError):
-            raise HLSError(
-                f"Project {str(self.directory)!r} is damaged: {name} can't be read; export it again"
-            ) from None
+            return understand(json.loads((self.directory / name).read_text()))
+        except HLSError:
+            raise
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, zlib.error):
+            raise self._damaged(name) from None
+
+    def _damaged(self, name: str) -> HLSError:
+        return HLSError(f"Project {str(self.directory)!r} is damaged: {name} can't be read; export it again")
 
     @cached_property
     def graph(self) -> Graph:
         """The network."""
-        return storage.from_json(self._json("graph.json"))
+        graph: Graph = self._read("graph.json", storage.from_json)
+        return graph
 
     @cached_property
     def estimate(self) -> ResourceEstimate:
         """The estimated cost, per layer and in total."""
-        return ResourceEstimate.from_dict(self._json("estimate.json"))
+        estimate: ResourceEstimate = self._read("estimate.json", ResourceEstimate.from_dict)
+        return estimate
 
     @cached_property
     def _emulator(self) -> Emulator:
@@ -128,19 +137,37 @@ class Project:
         -------
         Verification
             Without a compiler there is a warning, and C-simulation isn't part of it.
+
+        Raises
+        ------
+        InvalidData
+            If samples or expected values don't suit the network.
         """
         raw = to_raw(self.graph, x)
+        if not len(raw[0]):
+            raise InvalidData("Samples to verify with must be at least one")
         model = self._model if model is None else model
         if expected is None and model is not None:
             expected = reference(model, self.graph)(x)
-        elif expected is not None and len(expected) != len(self.graph.outputs):
-            raise InvalidData(f"expected must be {len(self.graph.outputs)} arrays, one an output, not {len(expected)}")
+        elif expected is not None:
+            self._check_expected(expected, len(raw[0]))
         simulated = None
         try:
             simulated = self.simulation.run(raw)
         except CompilerNotFound as error:
             warnings.warn(str(error), HLSWarning, stacklevel=2)
         return compare(self.graph, self._emulator.run(raw), simulated, expected)
+
+    def _check_expected(self, expected: Sequence[npt.NDArray[Any]], count: int) -> None:
+        outputs = self.graph.outputs
+        if len(expected) != len(outputs):
+            raise InvalidData(f"expected must be {len(outputs)} arrays, one an output, not {len(expected)}")
+        for label, name, values in zip(self.graph.output_names, outputs, expected):
+            shape = (count, *self.graph.types[name].shape)
+            if np.shape(values) != shape:
+                raise InvalidData(
+                    f"expected values of output {label!r} must have shape {shape}, not {np.shape(values)}"
+                )
 
 
 def reference(model: Any, graph: Graph) -> Callable[[Samples], list[npt.NDArray[Any]]]:
@@ -153,8 +180,13 @@ def reference(model: Any, graph: Graph) -> Callable[[Samples], list[npt.NDArray[
         inputs = graph.inputs
         if isinstance(x, dict):
             return run([np.asarray(x[node.layer]) for node in inputs])
-        if len(inputs) > 1 or (isinstance(x, (list, tuple)) and len(x) == 1):
+        if len(inputs) > 1 or _holds_one_array(x, len(graph.types[inputs[0].name].shape) + 1):
             return run([np.asarray(a) for a in x])  # type: ignore[union-attr]
         return run([np.asarray(x)])
 
     return answer
+
+
+def _holds_one_array(x: Samples, rank: int) -> bool:
+    """Whether `x` is a list of one array of samples, and not the samples themselves as a list."""
+    return isinstance(x, (list, tuple)) and len(x) == 1 and np.ndim(x[0]) == rank

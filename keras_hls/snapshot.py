@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
 import warnings
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ import keras_hls
 from keras_hls import storage
 from keras_hls.cost import ResourceEstimate
 from keras_hls.cost import estimate as estimate_cost
-from keras_hls.errors import HLSError, HLSWarning, VerificationError
+from keras_hls.errors import HLSError, HLSWarning, InvalidData, InvalidOption, OutputFolderError, VerificationError
 from keras_hls.folder import check_target, write_file, write_folder
 from keras_hls.graph import Graph, Input, op_fields
 from keras_hls.options import Options, identifier
@@ -83,12 +83,23 @@ class Snapshot:
         if not options:
             return self.options
         Options.of(**options)
-        return replace(self.options, **options)
+        chosen = replace(self.options, **options)
+        if chosen.softmax != self.options.softmax:
+            raise InvalidOption(
+                f"softmax was {self.options.softmax!r} when the snapshot was taken, and can't become"
+                f" {chosen.softmax!r}; take another snapshot of the model"
+            )
+        return chosen
 
     def save(self, path: str | Path) -> Path:
         """Write the snapshot to one file, readable by `keras_hls.load` without Keras; ".khls" is added if missing.
 
         The same snapshot always gives the same bytes.
+
+        Raises
+        ------
+        OutputFolderError
+            If the file can't be written.
         """
         path = Path(path)
         path = path if path.suffix == _SUFFIX else path.with_name(path.name + _SUFFIX)
@@ -98,7 +109,11 @@ class Snapshot:
             "graph": storage.to_json(self.graph),
         }
         # No time stamp, so that equal snapshots are equal files.
-        write_file(path, gzip.compress(json.dumps(content, sort_keys=True).encode(), 6, mtime=0))
+        data = gzip.compress(json.dumps(content, sort_keys=True).encode(), 6, mtime=0)
+        try:
+            write_file(path, data)
+        except OSError as error:
+            raise OutputFolderError(f"Snapshot {str(path)!r} can't be written: {error.strerror}") from error
         return path
 
     @classmethod
@@ -113,7 +128,7 @@ class Snapshot:
         try:
             content = json.loads(gzip.decompress(Path(path).read_bytes()))
             return cls(storage.from_json(content["graph"]), Options.of(**content["options"]))
-        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, zlib.error) as error:
             if isinstance(error, HLSError):
                 raise
             raise HLSError(f"{str(path)!r} isn't a readable snapshot of keras_hls ({type(error).__name__})") from None
@@ -166,10 +181,14 @@ class Snapshot:
         tool = backend(chosen.backend)
         check_target(folder)
         plans = chosen.plans(self.graph)
-        name = chosen.project_name or identifier(re.sub(r"\W", "_", folder.absolute().name) or "network")
+        name = chosen.project_name or tool.free_name(identifier(folder.absolute().name or "network"))
+        if tool.free_name(name) != name:
+            raise InvalidOption(f"project_name must not be {name!r}, which is the name of a file of every project")
         estimate = estimate_cost(self.graph, part=chosen.part, clock_period=chosen.clock_period, plans=plans)
         samples = None if verify is False else sample_inputs(self.graph, 1000) if verify is True else verify
         raw = to_raw(self.graph, sample_inputs(self.graph, _BENCH) if samples is None else samples)
+        if not len(raw[0]):
+            raise InvalidData("verify must hold at least one sample; verify=False verifies nothing")
         bench = [a[:_BENCH] for a in raw]
         files = tool.files(self.graph, plans, chosen, name, BenchSamples(bench, Emulator(self.graph).run(bench)))
         files["graph.json"] = (json.dumps(storage.to_json(self.graph), sort_keys=True) + "\n").encode()

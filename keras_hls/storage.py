@@ -18,15 +18,15 @@ VERSION = 1
 def _pack(array: np.ndarray[Any, Any]) -> dict[str, Any]:
     """Integers in as few bytes as hold them, little-endian, deflated."""
     ints = np.asarray(array)
-    dtype = np.dtype(bool) if ints.dtype == bool else np.result_type(*map(np.min_scalar_type, _ends(ints)))
+    dtype = np.dtype(bool) if ints.dtype == bool else _narrowest(ints)
     data = np.ascontiguousarray(ints).astype(dtype.newbyteorder("<")).tobytes()
     return {"shape": list(ints.shape), "dtype": dtype.name, "data": base64.b64encode(zlib.compress(data, 6)).decode()}
 
 
-def _ends(ints: np.ndarray[Any, Any]) -> tuple[int, int]:
+def _narrowest(ints: np.ndarray[Any, Any]) -> np.dtype[Any]:
     low, high = (int(ints.min()), int(ints.max())) if ints.size else (0, 0)
-    # A negative end makes numpy look for a signed type that holds both.
-    return (low, high) if low >= 0 else (low, max(high, -low - 1))
+    # Beside a negative end, the other one needs a sign as well: -high - 1 has as many bits as high.
+    return np.min_scalar_type(high if low >= 0 else min(low, -high - 1))
 
 
 def _unpack(stored: dict[str, Any]) -> np.ndarray[Any, Any]:
@@ -45,9 +45,10 @@ def _encode(value: Any) -> Any:
         case tuple():
             return [_encode(v) for v in value]
         case Constant():
-            return {"constant": _pack(value.raw), "frac": value.frac}
+            return {"constant": _pack(value.raw), "frac": int(value.frac)}
         case Fixed():
-            return {"fixed": [value.signed, value.width, value.integer, value.rounding, value.overflow]}
+            numbers = [bool(value.signed), int(value.width), int(value.integer)]
+            return {"fixed": [*numbers, value.rounding, value.overflow]}
         case Formats():
             arrays = [_pack(value.signed), _pack(value.width), _pack(value.integer)]
             return {"formats": arrays, "modes": [value.rounding, value.overflow]}
@@ -99,8 +100,18 @@ def from_json(stored: dict[str, Any]) -> Graph:
     Raises
     ------
     HLSError
-        If it was stored by a newer version, or holds an op that isn't known here (a user's own op must be imported first).
+        If it is damaged, was stored by a newer version, or holds an op that isn't known here (a user's own op must be
+        imported first).
     """
+    try:
+        return _graph(stored)
+    except HLSError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:
+        raise HLSError(f"Stored graph is damaged ({type(error).__name__}: {error})") from None
+
+
+def _graph(stored: dict[str, Any]) -> Graph:
     if stored.get("version") != VERSION:
         raise HLSError(f"Stored graph must be of version {VERSION}, not {stored.get('version')!r}")
     nodes = []

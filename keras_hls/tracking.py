@@ -1,8 +1,7 @@
-"""MLflow as the record, off the training thread: a store that is slow, down or missing costs a warning, never the training.
+"""MLflow as the record, off the training thread: a store that is slow or down costs a warning, never the training.
 
 MLflow itself is imported by the worker thread alone, so neither its import nor a new store's first migration stalls an
-epoch, and every call to a server is made there. Scalars of an epoch go into Keras's ``logs``, from where MLflow's own
-callback and autologging take them; `scalars_to_log` says which of them nobody else is going to take.
+epoch, and every call to a server is made there.
 """
 
 from __future__ import annotations
@@ -16,12 +15,11 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from keras_hls.cost import ResourceEstimate
 from keras_hls.errors import HLSWarning
 
 #: Epochs that may wait for the store.
@@ -30,8 +28,8 @@ QUEUE_SIZE = 100
 _RESERVE = 20
 #: Metrics that MLflow takes in one call.
 _BATCH = 1000
-# Seconds without any progress, and in all, that the end of training waits for the store. A local one can't hang, but a new
-# SQLite file takes its time to be set up; a server that says nothing for this long mostly never will.
+# Seconds without any progress, and in all, that the end of training waits for the store. A local one can't hang, but a
+# new SQLite file takes its time to be set up; a server that says nothing for this long mostly never will.
 _LOCAL_PATIENCE = (60.0, 600.0)
 _SERVER_PATIENCE = (5.0, 30.0)
 
@@ -41,7 +39,7 @@ Job = Callable[[Any, str], None]
 class MLflowSink:
     """Carries what one training has to record to MLflow, in a thread of its own.
 
-    Every method but `close` returns at once; none of them raises for what goes wrong with MLflow. After the first failure
+    Every method but `close` returns at once; none raises for what goes wrong with MLflow. After the first failure
     nothing more is sent, and there is one warning, given by the next call from the training thread.
 
     Attributes
@@ -83,6 +81,7 @@ class MLflowSink:
         points = [(_metric_name(name), float(value)) for name, value in values.items()]
         if self._queue.qsize() >= QUEUE_SIZE:
             self._dropped += 1
+            self.warn()
             return
 
         def job(client: Any, run_id: str) -> None:
@@ -136,6 +135,7 @@ class MLflowSink:
             # No epoch has ended: there is nothing to record, so no run to open.
             self._given_up.set()
             self._decided.set()
+            return
         self._put(None)
         self._wait()
         self.warn()
@@ -240,72 +240,8 @@ def active_run_id() -> str | None:
         return None
 
 
-def scalars_to_log(logs: Mapping[str, Any], ours: Sequence[str], callback: Any) -> dict[str, float]:
-    """Return the numbers of an epoch's `logs` that no callback of MLflow is going to log, so that none is logged twice.
-
-    Parameters
-    ----------
-    logs : mapping
-    ours : sequence of str
-        The keys that `callback` adds; a callback before it in Keras's list doesn't see them.
-    callback : keras.callbacks.Callback
-        Whose hook this is called from.
-    """
-    numbers = {k: float(v) for k, v in logs.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
-    listed = _callbacks_around(callback)
-    if listed is None:
-        return {} if _autologging() else numbers
-    place = next(i for i, other in enumerate(listed) if other is callback)
-    # Autologging, too, works by a callback in the list.
-    theirs = [i for i, other in enumerate(listed) if type(other).__module__.split(".")[0] == "mlflow"]
-    if any(i > place and getattr(listed[i], "log_every_epoch", True) for i in theirs):
-        return {}
-    return {k: v for k, v in numbers.items() if k in ours} if theirs else numbers
-
-
-def layer_metrics(estimate: ResourceEstimate) -> dict[str, float]:
-    """Return ``hls/<layer>/<quantity>`` for each layer: its operations' resources added up, and the slowest one's interval.
-
-    Latencies of a layer's operations don't add up if they run side by side; they are in the estimate's table.
-    """
-    found: dict[str, float] = {}
-    for row in estimate.layers:
-        head = f"hls/{re.sub(r'[^-\w. :]', '_', row.layer)}"
-        for quantity in ("lut", "ff", "dsp", "bram"):
-            key = f"{head}/{quantity}"
-            found[key] = found.get(key, 0.0) + float(getattr(row, quantity))
-        found[f"{head}/ii"] = max(found.get(f"{head}/ii", 0.0), float(row.ii))
-    return found
-
-
 def _metric_name(name: str) -> str:
     return re.sub(r"[^-\w. :/]", "_", name)[:250]
-
-
-def _callbacks_around(callback: Any) -> list[Any] | None:
-    """Return Keras's list of callbacks, from one of whose hooks this is called.
-
-    Keras hands it to nobody, so it is looked up where it stands: in the frame that called the hook.
-    """
-    frame = sys._getframe(1)
-    while frame is not None:
-        caller = frame.f_locals.get("self")
-        if any(cls.__name__ == "CallbackList" for cls in type(caller).__mro__):
-            listed = getattr(caller, "callbacks", None)
-            if isinstance(listed, list) and any(other is callback for other in listed):
-                return listed
-        frame = frame.f_back  # type: ignore[assignment]
-    return None
-
-
-def _autologging() -> bool:
-    """Whether a fit that MLflow's autologging has wrapped is under way."""
-    safety = sys.modules.get("mlflow.utils.autologging_utils.safety")
-    manager = getattr(safety, "_AutologgingSessionManager", None)
-    try:
-        return manager is not None and manager.active_session() is not None
-    except Exception:
-        return False
 
 
 def _is_server(uri: str) -> bool:
@@ -327,4 +263,3 @@ def _place() -> str:
         return "its store"
     # Never a user's name or password.
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-

@@ -91,7 +91,7 @@ def compare(
     floats = [graph.types[name].to_float(raw) for name, raw in zip(graph.outputs, emulated)]
     wanted = [np.asarray(e, np.float64).reshape(v.shape) for e, v in zip(expected, floats)]
     different = [v != e for v, e in zip(floats, wanted)]
-    flat = [d.reshape(count, -1) for d in different]
+    flat = [d.reshape(count, d[:1].size if count else 0) for d in different]
     by_sample = np.concatenate(flat, axis=1).any(1) if count else np.zeros(0, bool)
     argmax = np.zeros(count, bool)
     for v, e in zip(floats, wanted):

@@ -24,9 +24,9 @@ def csd_digits(values: npt.ArrayLike) -> npt.NDArray[np.int64]:
 
     A product by a constant of d such digits takes d - 1 adders or subtractors (Reitwiesner 1960). For integers below 2**61.
     """
-    magnitude = np.abs(np.asarray(values, np.int64))
-    changed = (magnitude * 3) ^ magnitude
-    return np.unpackbits(np.ascontiguousarray(changed)[..., None].view(np.uint8), axis=-1).sum(-1).astype(np.int64)
+    magnitude = np.abs(np.asarray(values, np.int64))[..., None]
+    changed = np.ascontiguousarray((magnitude * 3) ^ magnitude)
+    return np.unpackbits(changed.view(np.uint8), axis=-1).sum(-1).astype(np.int64)
 
 
 def tree_depth(terms: int) -> int:

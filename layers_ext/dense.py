@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_hls.errors import TooWide
-from keras_hls.fixed import MAX_BITS, Constant, IntArray, TensorType, shift_left, trailing_zeros
+from keras_hls.fixed import MAX_BITS, BoolArray, Constant, IntArray, TensorType, shift_left, trailing_zeros
 from keras_hls.graph import Kernel, Op, Plan, Unit, Work
 from keras_hls.layers_ext.activation import activate
 from keras_hls.layers_ext.counting import adder_trees, constant_bits, csd_digits, tree_path, units
@@ -61,6 +61,8 @@ class Dense(Op):
         (x,) = inputs
         if not x.shape or x.shape[-1] != self.n_in:
             raise ValueError(f"kernel takes {self.n_in} inputs, but the last axis of the input {x.shape} has other")
+        if self.bias is not None and self.bias.shape != (self.n_out,):
+            raise ValueError(f"bias must be {self.n_out} numbers, one an output, not of shape {self.bias.shape}")
         kernel, bias = self._constants(x)
         # A float64 estimate is off by at most a few ulp, and the limit is 2**62: within the ulp we refuse.
         if self._reach(x) >= (1 << (MAX_BITS - 1)) * (1 - 1e-9):
@@ -106,7 +108,8 @@ class Dense(Op):
         if plan.strategy == "Resource":
             return self._shared_work(x, y, positions, plan.reuse_factor)
         widths = x.widths.reshape(positions, self.n_in)
-        used = (self.kernel.raw != 0) & (widths.max(0, initial=0) > 0)[:, None]
+        live = widths > 0
+        used = (self.kernel.raw != 0) & live.any(0)[:, None]
         # One multiplier serves all outputs that take the same multiple of an input.
         rows, columns = np.nonzero(used)
         values = self.kernel.raw[rows, columns]
@@ -114,11 +117,21 @@ class Dense(Op):
         digits = csd_digits(pairs[:, 1])
         pairs, digits = pairs[digits > 1], digits[digits > 1]
         multiplies = units("constant_multiply", widths[:, pairs[:, 0]], constant_bits(pairs[:, 1]), digits=digits)
-        terms = used.sum(0) + (0 if self.bias is None else (self.bias.raw != 0))
+        multiplies = [u for u in multiplies if u.widths[0]]
+        terms = self._terms(x, live)
         sums = y.widths.reshape(positions, self.n_out)
         depth = [Unit(u.kind, 1, u.widths, u.digits) for u in sorted(multiplies, key=_heaviness)[-1:]]
         depth += tree_path(int(terms.max(initial=1)), int(sums.max(initial=1)))
         return Work((*multiplies, *adder_trees(terms, sums)), tuple(depth))
+
+    def _terms(self, x: TensorType, live: BoolArray) -> IntArray:
+        """How many numbers each output is the sum of, by position: products of inputs that vary, and a constant."""
+        kernel, bias = self._constants(x)
+        known = np.where(live, 0, x.low.reshape(live.shape)) @ kernel + bias
+        terms = live.astype(np.int64) @ (kernel != 0) + (known != 0)
+        negated = live.astype(np.int64) @ ((kernel < 0) & (csd_digits(kernel) == 1))
+        # Where everything is subtracted, there is a zero that it is subtracted from; the sign of a multiple is free.
+        return terms + ((terms > 0) & (negated == terms))
 
     def _shared_work(self, x: TensorType, y: TensorType, positions: int, reuse: int) -> Work:
         count = self.n_in * self.n_out // reuse

@@ -53,9 +53,10 @@ class Quantize(Op):
         out = cast.type.widths
         found: list[Unit] = []
         if self.formats.rounding != "TRN":
-            found += units("round", out[cast.rounds])
+            found += units("round", out[cast.rounds & (out > 0)])
         if self.formats.overflow != "WRAP":
-            found += units("saturate", x.widths[cast.overflows], out[cast.overflows])
+            varies = cast.overflows & (out > 0)
+            found += units("saturate", x.widths[varies], out[varies])
         return Work(tuple(found), tuple(Unit(u.kind, 1, u.widths) for u in _longest(found)))
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
@@ -63,11 +64,14 @@ class Quantize(Op):
         cast = self._on(x)
         rounding = self.formats.rounding if cast.rounds.any() else "TRN"
         overflow = self.formats.overflow if cast.overflows.any() else "WRAP"
-        if self.formats.uniform is not None:
-            hull = cast.type.hull
-            to = Fixed(hull.signed, hull.width, hull.integer, rounding, overflow)
-            return Kernel("quantize", "quantize", {"size": x.size}, cast=to)
-        return _per_element(cast, rounding, overflow)
+        uniform = self.formats.uniform
+        # ap_fixed lets -1 into one signed bit, which symmetric saturation leaves at 0.
+        if uniform is None or (overflow == "SAT_SYM" and uniform.signed and uniform.width == 1):
+            return _per_element(cast, rounding, overflow)
+        # Saturation is to the ends of the format itself; what can't overflow may need fewer bits.
+        fixed = uniform if cast.overflows.any() else cast.type.hull
+        to = Fixed(fixed.signed, fixed.width, fixed.integer, rounding, overflow)
+        return Kernel("quantize", "quantize", {"size": x.size}, cast=to)
 
 
 def _longest(found: list[Unit]) -> list[Unit]:

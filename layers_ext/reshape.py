@@ -25,10 +25,11 @@ class Reshape(Op):
 
     def _shape(self, x: TensorType) -> tuple[int, ...]:
         known = prod(n for n in self.shape if n != -1)
-        whole = self.shape.count(-1) <= 1 and min(self.shape, default=0) >= -1
-        if self.shape.count(-1) == 1 and known and x.size % known == 0:
+        free = self.shape.count(-1)
+        whole = free <= 1 and min(self.shape, default=0) >= -1
+        if whole and free and known and x.size % known == 0:
             return tuple(x.size // known if n == -1 else n for n in self.shape)
-        if not whole or known != x.size or -1 in self.shape:
+        if not whole or free or known != x.size:
             raise ValueError(f"an input of shape {x.shape} can't be reshaped to {self.shape}")
         return self.shape
 

@@ -48,8 +48,9 @@ class Softmax(Op):
 
     def _tables(self, x: TensorType) -> tuple[IntArray, IntArray]:
         split, span = self._split(x), self._span(x)
-        if span.bit_length() - split > 16 or split > 16:
-            raise TooWide("softmax takes inputs of at most 32 bits here: quantize them")
+        # C++ counts distances in int, and half of their bits index a table each.
+        if span.bit_length() > 31:
+            raise TooWide("softmax takes inputs of at most 31 bits here: quantize them")
         coarse, fine = np.arange((span >> split) + 1) << split, np.arange(1 << split)
         return tuple(  # type: ignore[return-value]
             np.rint(np.ldexp(np.exp(-np.ldexp(d.astype(np.float64), -x.frac)), self.table_frac)).astype(np.int64)
@@ -60,8 +61,13 @@ class Softmax(Op):
         (x,) = inputs
         if not x.shape:
             raise ValueError("softmax needs an axis to sum over")
-        if self.table_frac + self.frac + 2 + tree_depth(x.shape[-1]) >= MAX_BITS:
-            raise TooWide(f"{self.frac} bits of {x.shape[-1]} quotients need more than {MAX_BITS} bits")
+        if self.frac < 0 or self.table_frac < 1:
+            raise ValueError(f"softmax needs frac >= 0 and table_frac >= 1, not {self.frac} and {self.table_frac}")
+        if self.table_frac + self.frac + 2 + tree_depth(x.shape[-1]) >= MAX_BITS or 2 * self.table_frac + 1 >= MAX_BITS:
+            raise TooWide(
+                f"{x.shape[-1]} quotients to {self.frac} bits, from exponentials to {self.table_frac}, need more than"
+                f" {MAX_BITS} bits"
+            )
         self._tables(x)
         return TensorType(np.zeros(x.shape, np.int64), np.full(x.shape, 1 << self.frac), self.frac)
 

@@ -1,8 +1,8 @@
 """HGQ2: how its quantizers are read.
 
-HGQ2 counts integer bits without the sign (k, i, f: sign, integer, fractional bits); ap_fixed counts it. An element whose
-bits sum to zero or less is the constant 0. Values of weights come from the layer itself, so that whatever it trains with
-(batch-norm fusion, bit widths by element) is what is exported.
+HGQ2 counts integer bits without the sign (k, i, f: sign, integer, fractional bits); ap_fixed counts it. An element
+whose bits sum to zero or less is the constant 0. Values of weights come from the layer itself, so that whatever it
+trains with (batch-norm fusion, bit widths by element) is what is exported.
 """
 
 from __future__ import annotations
@@ -28,8 +28,14 @@ class HGQ2View(KerasView):
     """A layer of HGQ2: its weights are quantized, its inputs and its output may be."""
 
     def weight(self, name: str) -> Constant | None:
-        if getattr(self.layer, name, None) is None:
+        value = getattr(self.layer, name, None)
+        if value is None:
             return None
+        # A quantizer that saturates would hide an infinite one behind its largest number.
+        if not np.isfinite(to_numpy(value)).all():
+            raise ReadError(
+                f"its {name} holds NaN or infinite values; training diverged, or the weights weren't loaded"
+            )
         return constant(to_numpy(getattr(self.layer, f"q{name}")), name)
 
     def input_formats(self, count: int) -> tuple[Formats | None, ...]:
@@ -65,18 +71,23 @@ class HGQ2View(KerasView):
 
     def _formats(self, wrapper: Any, shape: tuple[int | None, ...], what: str) -> Formats | None:
         own = wrapper.quantizer
+        if wrapper.affine is not None:
+            raise ReadError(f"its {what} has affine={wrapper.affine}, which no op computes; leave it out")
+        shift = _power_of_two(wrapper.scaler, what)
         if getattr(own, "__dummy__", False):
             return None
         kind = type(own).__name__
         if kind not in ("FixedPointQuantizerKBI", "FixedPointQuantizerKIF"):
             raise ReadError(f"its {what} is a {kind}; only fixed-point quantizers (kbi, kif) can be exported")
-        if wrapper.affine is not None:
-            raise ReadError(f"its {what} has affine={wrapper.affine}, which no op computes; leave it out")
-        shift = _power_of_two(wrapper.scaler, what)
+        if own.overflow_mode == "WRAP" and own._is_weight and own.trainable:
+            raise ReadError(
+                f"its {what} is one for weights, which never wraps values of layers; give it place='datalane', or"
+                " overflow_mode='SAT'"
+            )
         if own.round_mode not in _ROUNDING or own.overflow_mode not in _OVERFLOW:
             raise ReadError(
-                f"its {what} has modes {own.round_mode}, {own.overflow_mode}; rounding must be {', '.join(_ROUNDING)} and"
-                f" overflow {', '.join(_OVERFLOW)}"
+                f"its {what} has modes {own.round_mode}, {own.overflow_mode}; rounding must be {', '.join(_ROUNDING)}"
+                f" and overflow {', '.join(_OVERFLOW)}"
             )
         k, i, f = (_bits(part, own.bw_mapper, shape, what) for part in own.kif)
         self._check_calibrated(own, i, k + i + f, what)
@@ -94,12 +105,12 @@ class HGQ2View(KerasView):
         never = bool((i <= _UNTRACED).all()) or self._untouched(own)
         if never and not getattr(own, "_is_weight", False):
             raise ReadError(
-                f"its {what} wraps and was never calibrated: its integer bits haven't seen data. Train the model, or run"
-                " hgq.utils.trace_minmax(model, data)"
+                f"its {what} wraps and was never calibrated: its integer bits haven't seen data. Train the model, or"
+                " run hgq.utils.trace_minmax(model, data)"
             )
 
     def _untouched(self, own: Any) -> bool:
-        """Whether a layer has neither trained nor traced: then its EBOPs, which every such call computes, are still 0."""
+        """Whether a layer neither trained nor traced: then its EBOPs, which every such call computes, are still 0."""
         if not getattr(self.layer, "enable_ebops", False) or getattr(self.layer, "_ebops", None) is None:
             return False
         start = getattr(own._i0, "value", None)

@@ -6,6 +6,7 @@ Nothing here asks for a backend: values are fetched with ``keras.ops``, so Tenso
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from keras_hls.errors import InvalidModel, TooWide, UnsupportedModel, did_you_mean
 from keras_hls.fixed import Constant, Formats
-from keras_hls.frontends.view import Builder, LayerView, ReadError, Readers, Ref
+from keras_hls.frontends.view import Builder, LayerView, Reader, ReadError, Readers, Ref
 from keras_hls.graph import Graph, Input
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -45,7 +46,7 @@ class KerasView(LayerView):
         self.layer = layer
         self.name = layer.name
         self.path = class_path(type(layer))
-        self.config = layer.get_config()
+        self.config = _with_function(layer, layer.get_config())
         self.input_shapes = [tuple(shape) for shape in input_shapes]
 
     def weight(self, name: str) -> Constant | None:
@@ -60,6 +61,21 @@ class KerasView(LayerView):
     @property
     def understood(self) -> frozenset[str]:
         return frozenset({"batch_shape", "input_shape"})
+
+
+def _with_function(layer: Any, config: dict[str, Any]) -> dict[str, Any]:
+    """The config, with the whole name of an activation that isn't Keras's own.
+
+    Keras writes a user's function down by its last name alone, so that one called "relu" would pass for Keras's.
+    """
+    import keras
+
+    function = getattr(layer, "activation", None)
+    name = getattr(function, "__name__", "")
+    if function is None or "activation" not in config or getattr(keras.activations, name, None) is function:
+        return config
+    whole = class_path(type(function)) if not name else f"{function.__module__}.{function.__qualname__}"
+    return {**config, "activation": whole}
 
 
 def _view(layer: Any, input_shapes: Sequence[tuple[int | None, ...]]) -> LayerView:
@@ -100,21 +116,29 @@ def check_model(model: Any) -> None:
 
     if tuple(int(n) for n in keras.__version__.split(".")[:2]) < _OLDEST:
         oldest = ".".join(map(str, _OLDEST))
-        raise InvalidModel(f"Models are read from Keras {oldest} and later, and this environment has Keras {keras.__version__}")
+        raise InvalidModel(
+            f"Models are read from Keras {oldest} and later, and this environment has Keras {keras.__version__}"
+        )
     if not isinstance(model, keras.Model):
         kind = f"{type(model).__module__}.{type(model).__qualname__}"
         hint = " (a Keras 2 model; load it in an environment with Keras 3)" if "keras" in kind.lower() else ""
         raise InvalidModel(f"Model must be a keras.Model of Keras {keras.__version__}, not {kind}{hint}")
     name = getattr(model, "name", "?")
+    if not type(model).call.__module__.startswith("keras."):
+        raise InvalidModel(
+            f"Model {name!r} computes with a call method of its own, {type(model).__qualname__}.call, which no graph of"
+            " layers shows. Build it as keras.Sequential or keras.Model(inputs, outputs)"
+        )
     if not _built(model):
         raise InvalidModel(
-            f"Model {name!r} isn't built: its shapes are unknown. Give it an Input layer, call model.build(shape), or fit it"
+            f"Model {name!r} isn't built: its shapes are unknown. Give it an Input layer, call model.build(shape), or"
+            " fit it"
         )
     for tensor in model.inputs:
-        if any(n is None for n in tensor.shape[1:]):
+        if not all(tensor.shape[1:]):
             raise InvalidModel(
-                f"Input {_tensor_layer(tensor).name!r} of model {name!r} has shape {tuple(tensor.shape)}: every dimension but"
-                " the first (the batch) must be a number, as hardware can't grow"
+                f"Input {_tensor_layer(tensor).name!r} of model {name!r} has shape {tuple(tensor.shape)}: every"
+                " dimension but the first (the batch) must be a positive number, as hardware can't grow"
             )
 
 
@@ -162,6 +186,12 @@ class _Walk:
     def graph(self) -> Graph:
         for tensor in self.model.inputs:
             layer = _tensor_layer(tensor)
+            if tensor.dtype != "float32" or tensor.sparse or tensor.ragged:
+                kind = "sparse" if tensor.sparse else "ragged" if tensor.ragged else tensor.dtype
+                self.problems[layer.name] = (
+                    f"{layer.name!r} (keras.layers.InputLayer): its samples are {kind}; make it keras.Input(shape),"
+                    " whose samples are dense float32"
+                )
             op = Input(tuple(int(n) for n in tensor.shape[1:]))
             self.made[id(_node(tensor))] = self.build.add(op, name=layer.name, layer=layer.name)
         for node in self._ordered():
@@ -198,8 +228,9 @@ class _Walk:
         try:
             reader = self.readers.get(path)
             if reader is None:
-                raise ReadError(self._unknown(path))
-            _check_call(node)
+                raise ReadError(self._unknown(layer, path))
+            _check_call(node, reader)
+            _check_precision(layer)
             view = _view(layer, [tensor.shape for tensor in node.arguments.keras_tensors])
             ready = [ref for ref in inputs if ref is not None]
             if len(ready) < len(inputs):
@@ -212,9 +243,16 @@ class _Walk:
             self.problems[layer.name] = f"{layer.name!r} ({path}): {error}"
             return None
 
-    def _unknown(self, path: str) -> str:
-        near = did_you_mean(path, self.readers)
+    def _unknown(self, layer: Any, path: str) -> str:
+        import keras
+
+        if isinstance(layer, keras.Model):
+            return "a model inside the model can't be read; call its layers one by one instead"
+        name = path.rsplit(".", 1)[-1]
+        if (quantized := f"hgq.layers.Q{name}") in self.readers:
+            return f"its weights aren't quantized; use {quantized} instead"
         known = sorted(name.rsplit(".", 1)[-1] for name in self.readers)
+        near = did_you_mean(name, known)
         return f"no op reads this layer.{near} Known: {', '.join(known)}"
 
 
@@ -223,18 +261,35 @@ def _node(tensor: Any) -> Any:
     return history.operation._inbound_nodes[history.node_index]
 
 
-def _check_call(node: Any) -> None:
+def _check_call(node: Any, reader: Reader) -> None:
     """Refuse a call with arguments that a reader wouldn't see."""
-    extra = {key: value for key, value in node.arguments.kwargs.items() if key != "training" and value is not None}
-    extra = {key: value for key, value in extra.items() if not hasattr(value, "_keras_history")}
-    positional = node.arguments.args
-    rest = [a for a in positional[1:] if a is not None and not hasattr(a, "_keras_history")]
+    # Dropout, say, works at inference too if it is called with training=True.
+    extra = {k: v for k, v in node.arguments.kwargs.items() if v is not None and not hasattr(v, "_keras_history")}
+    if extra.get("training") is False:
+        del extra["training"]
+    rest = [a for a in node.arguments.args[1:] if a is not None and not hasattr(a, "_keras_history")]
     if extra or rest:
         raise ReadError(
             f"it is called with {extra or rest}, which no reader takes account of; call it with tensors only"
         )
+    count = len(node.arguments.keras_tensors)
+    try:
+        inspect.signature(reader).bind(None, None, *[None] * count)
+    except TypeError:
+        raise ReadError(f"it is called with {count} tensors, which no reader takes account of") from None
     if len(node.outputs) != 1:
         raise ReadError(f"it returns {len(node.outputs)} tensors, and only one can be read")
+
+
+def _check_precision(layer: Any) -> None:
+    """Refuse a layer that computes in another precision, where even small integers are rounded."""
+    parts = layer._flatten_layers() if hasattr(layer, "_flatten_layers") else []
+    found = {part.compute_dtype for part in parts} - {"float32"}
+    if found:
+        raise ReadError(
+            f"it computes in {', '.join(sorted(found))}, and only float32 can be exported; give it dtype='float32', or"
+            " call keras.config.set_dtype_policy('float32') before the model is built"
+        )
 
 
 def to_numpy(value: Any) -> Floats:
@@ -256,8 +311,8 @@ def reference(model: Any, before_softmax: Sequence[bool]) -> Callable[[Sequence[
     Returns
     -------
     function
-        Takes one array an input, (n, ...); returns one array an output. The model isn't changed, and nothing is compiled
-        into it: it is called as it stands, in slices of the batch.
+        Takes one array an input, (n, ...); returns one array an output. The model isn't changed, and nothing is
+        compiled into it: it is called as it stands, in slices of the batch.
     """
     import keras
 
@@ -272,12 +327,14 @@ def reference(model: Any, before_softmax: Sequence[bool]) -> Callable[[Sequence[
                 # A layer with weights has the softmax as its activation: a shallow copy, sharing them, goes without.
                 last[i] = _without_activation(layer) if layer.weights else None
         called = keras.Model(model.inputs, tensors)
+    # A functional model wants its samples in the structure that it was made with.
+    structure = getattr(called, "_inputs_struct", 0)
 
     def run(x: Sequence[Any]) -> list[Floats]:
         parts = []
         for start in range(0, len(x[0]), _SLICE):
             piece = [np.asarray(a[start : start + _SLICE], "float32") for a in x]
-            values = keras.tree.flatten(called(piece if len(piece) > 1 else piece[0], training=False))
+            values = keras.tree.flatten(called(keras.tree.pack_sequence_as(structure, piece), training=False))
             parts.append([to_numpy(v if f is None else f(v)) for f, v in zip(last, values)])
         return [np.concatenate(arrays) for arrays in zip(*parts)]
 

@@ -1,4 +1,4 @@
-"""What a reader of layers sees: a layer of any library, and the graph under construction. Neither knows Keras or C++."""
+"""What a reader of layers sees: a layer of any library, and the graph in the making. Neither knows Keras or C++."""
 
 from __future__ import annotations
 

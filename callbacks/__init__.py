@@ -1,0 +1,5 @@
+"""Keras callbacks, one a file."""
+
+from keras_hls.callbacks.hls_export import HLSExport
+
+__all__ = ["HLSExport"]

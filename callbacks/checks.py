@@ -1,0 +1,41 @@
+"""What is checked before a training begins: an hour later is too late to hear of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from keras_hls.api import snapshot
+from keras_hls.errors import InvalidData, TooWide, UnsupportedModel
+from keras_hls.sim.emulator import Samples, to_raw
+
+# Problems of a model that has seen no data yet: a quantizer that wraps is calibrated by the training itself.
+_MENDED_BY_TRAINING = ("never calibrated", "isn't built")
+
+
+def check_model(model: Any, options: Mapping[str, Any], validation: Samples | None) -> None:
+    """Refuse a model that can't be exported whatever it learns, and samples that don't fit it.
+
+    A model that isn't built yet can't be looked at, and passes.
+
+    Raises
+    ------
+    UnsupportedModel, InvalidModel, InvalidOption, InvalidData
+    """
+    if not model.built:
+        return
+    try:
+        graph = snapshot(model, **options).graph
+    except TooWide:
+        # Bit widths that are trained may shrink.
+        return
+    except UnsupportedModel as error:
+        problems = [problem for problem in error.problems if not any(text in problem for text in _MENDED_BY_TRAINING)]
+        if problems:
+            raise UnsupportedModel(problems) from None
+        return
+    if validation is not None:
+        try:
+            to_raw(graph, validation)
+        except ValueError as error:
+            raise InvalidData(f"validation must be inputs of the network, without labels: {error}") from None

@@ -1,0 +1,300 @@
+"""The callback that knows in every epoch what the network will cost, and leaves the best one as an HLS project."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy.typing as npt
+
+from keras_hls import tracking
+from keras_hls.api import snapshot as take_snapshot
+from keras_hls.callbacks.checks import check_model
+from keras_hls.callbacks.criteria import KEYS, Budget, Excess, Monitor
+from keras_hls.callbacks.recording import Recorder
+from keras_hls.cost import ResourceEstimate
+from keras_hls.emitters import backend
+from keras_hls.errors import CSimulationError, HLSError, HLSWarning, InvalidModel, InvalidOption, VerificationError
+from keras_hls.folder import check_target
+from keras_hls.options import Options
+from keras_hls.project import Project, reference
+from keras_hls.sim.emulator import Samples
+from keras_hls.snapshot import Snapshot
+from keras_hls.verification import Verification, sample_inputs
+
+#: With what a project is verified if no samples are given.
+_RANDOM_SAMPLES = 1000
+
+
+class HLSExport(keras.callbacks.Callback):  # type: ignore[misc]
+    """Estimates the cost of the network in every epoch, and exports the best epoch when the training ends.
+
+    ::
+
+        model.fit(x, y, validation_data=(x_val, y_val), callbacks=[
+            HLSExport("build/jet", monitor="val_accuracy", budget={"lut": 50_000}, validation=x_val),
+            keras.callbacks.CSVLogger("training.csv"),
+        ])
+
+    Every epoch has ``hls_lut``, ``hls_ff``, ``hls_dsp``, ``hls_bram`` (blocks of 18 kbit), ``hls_latency_cycles`` and
+    ``hls_ii`` (clock cycles) in its ``logs``: they are in the progress line and the history, and callbacks after this
+    one in the list can use them (with ``mode="min"``). They are NaN for an epoch that couldn't be read. The model is
+    only read: training goes the same way with and without this callback.
+
+    The best epoch so far is always complete on disk, as ``<directory>.khls``; `keras_hls.load` opens it.
+
+    Parameters
+    ----------
+    directory : str or Path
+        The project's folder; replaced only if it is a project of keras_hls.
+    monitor : str
+        The key in ``logs`` that says which epoch is best; one that this callback adds will do. As long as no epoch has
+        it, the latest epoch counts as best.
+    mode : {"auto", "min", "max"}
+        Whether less or more of it is better; "auto" tells by its name.
+    budget : mapping of str to number, optional
+        Limits of "lut", "ff", "dsp", "bram" (blocks of 18 kbit), "latency_cycles" or "ii" (clock cycles). Epochs that
+        need more are never exported.
+    validation : samples, optional
+        Inputs of the network, without labels: an array, a list of arrays or a dict by input name. The project's answers
+        to them are compared with Keras's in the best epoch. Without them, C-simulation and emulator are compared on
+        random ones.
+    mlflow : bool
+        Also record the training in MLflow: in the run that is active, or in a new one. What another callback of MLflow,
+        or its autologging, logs isn't logged again.
+    on_error : {"warn", "raise"}
+        What becomes of this callback's errors while the model trains. MLflow's are never raised.
+    verbose : int
+        0 prints nothing; 1 says at the end what was exported and how it was verified.
+    **options
+        See `keras_hls.options.Options`: part, clock_period, strategy, reuse_factor, layers, ...
+
+    Attributes
+    ----------
+    estimates : dict of int to ResourceEstimate
+        By epoch, counted from 0.
+    best_epoch : int or None
+        Counted from 0.
+    best_value : float or None
+        Of `monitor` in that epoch.
+    best_snapshot : Snapshot or None
+    project : Project or None
+        What was exported when the training ended.
+    verification : Verification or None
+        Of that project; None if it failed.
+    run_id : str or None
+        MLflow's, when the training has ended.
+
+    Raises
+    ------
+    InvalidOption
+        For an unknown option, value or budget.
+    UnsupportedModel, InvalidModel, InvalidData, OutputFolderError
+        When a training begins: if the model can't be exported, `validation` doesn't fit it, or the folder can't be
+        written.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        monitor: str = "val_loss",
+        mode: str = "auto",
+        *,
+        budget: Mapping[str, float] | None = None,
+        validation: Samples | None = None,
+        mlflow: bool = False,
+        on_error: str = "warn",
+        verbose: int = 1,
+        **options: Any,
+    ):
+        super().__init__()
+        if on_error not in ("warn", "raise"):
+            raise InvalidOption(f"on_error must be 'warn' or 'raise', not {on_error!r}")
+        backend(Options.of(**options).backend)
+        self.directory = Path(directory)
+        self._monitor = Monitor(monitor, mode)
+        self.monitor, self.mode = self._monitor.name, self._monitor.mode
+        self._budget = Budget({} if budget is None else budget)
+        self.validation = validation
+        self.mlflow = mlflow
+        self.on_error = on_error
+        self.verbose = verbose
+        self.options = options
+        self._recorder: Recorder | None = None
+        self._reset()
+
+    def _reset(self) -> None:
+        self.estimates: dict[int, ResourceEstimate] = {}
+        self.best_epoch: int | None = None
+        self.best_value: float | None = None
+        self.best_snapshot: Snapshot | None = None
+        self.project: Project | None = None
+        self.verification: Verification | None = None
+        self.run_id: str | None = None
+        self._expected: list[npt.NDArray[Any]] | None = None
+        self._reference: Callable[[Samples], list[npt.NDArray[Any]]] | None = None
+        self._nearest: tuple[int, Excess] | None = None
+        self._said: set[str] = set()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The model belongs to a training, and so do the thread and the function that ask it.
+        state = {**self.__dict__, "_model": None, "_recorder": None, "_reference": None, "project": None}
+        if self.project is not None:
+            # Opened anew, it holds nothing that can't be copied; the folder may be gone.
+            with suppress(HLSError):
+                state["project"] = Project(self.project.directory)
+        return state
+
+    # What Keras calls.
+
+    def set_model(self, model: Any) -> None:
+        super().set_model(model)
+        if not isinstance(self.model, keras.Model):
+            kind = type(self.model)
+            raise InvalidModel(
+                f"HLSExport is a callback of Keras {keras.__version__}, and its model must be one too, not a"
+                f" {kind.__module__}.{kind.__qualname__}"
+            )
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._reset()
+        if self._recorder is not None:
+            # The last training of this object was ended by an exception.
+            self._recorder.close("FAILED")
+            self._recorder = None
+        check_target(self.directory)
+        check_model(self.model, self.options, self.validation)
+        if not self.mlflow:
+            return
+        if tracking.installed():
+            self._recorder = Recorder()
+        else:
+            self._warn("mlflow", "MLflow isn't installed, so nothing is logged to it; pip install 'keras-hls[mlflow]'")
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        logs = {} if logs is None else logs
+        # Loggers need the same keys in every epoch.
+        logs.update(dict.fromkeys(KEYS, math.nan))
+        try:
+            with self._guarded(f"Epoch {epoch + 1} can't be exported, so its cost is unknown", "snapshot"):
+                snapshot = take_snapshot(self.model, **self.options)
+                estimate = self.estimates[epoch] = snapshot.estimate()
+                logs.update({key: float(value) for key, value in estimate.metrics().items()})
+                with self._guarded(f"Epoch {epoch + 1} can't be compared with the best one", "compare"):
+                    self._consider(epoch, snapshot, estimate, logs)
+        finally:
+            if self._recorder is not None:
+                self._recorder.epoch(self, epoch, logs, KEYS, self.estimates.get(epoch))
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        try:
+            with self._guarded("Nothing was exported, or not verified", "export"):
+                self._export()
+        finally:
+            self._reference = None
+            self._record_result()
+
+    # In the training.
+
+    def _consider(self, epoch: int, snapshot: Snapshot, estimate: ResourceEstimate, logs: Mapping[str, Any]) -> None:
+        """Keep the epoch if it is the best one so far."""
+        excess = self._budget.excess(estimate)
+        if excess is not None:
+            if self._nearest is None or excess.share < self._nearest[1].share:
+                self._nearest = epoch, excess
+            return
+        value = self._monitored(logs)
+        if not self._monitor.better(value, self.best_value):
+            return
+        self.best_epoch, self.best_value, self.best_snapshot = epoch, value, snapshot
+        self._expected = None
+        with self._guarded("The best epoch so far couldn't be written", "save"):
+            snapshot.save(self._snapshot_file)
+        if self.validation is not None:
+            with self._guarded("Keras's answers for the verification couldn't be had", "reference"):
+                if self._reference is None:
+                    self._reference = reference(self.model, snapshot.graph)
+                self._expected = self._reference(self.validation)
+
+    def _monitored(self, logs: Mapping[str, Any]) -> float | None:
+        try:
+            return self._monitor.value(logs)
+        except InvalidOption as error:
+            if self.on_error == "raise":
+                raise
+            self._warn("monitor", f"{error}. As long as no epoch has it, the latest one is kept as the best")
+            return None
+
+    # When it ends.
+
+    @property
+    def _snapshot_file(self) -> Path:
+        return self.directory.with_name(self.directory.name + ".khls")
+
+    def _export(self) -> None:
+        if self.best_snapshot is None:
+            if self._nearest is None:
+                # No epoch at all, or none that could be read, of which there was a warning.
+                return
+            epoch, excess = self._nearest
+            raise HLSError(f"no epoch was within the budget; epoch {epoch + 1} came nearest, with {excess.text}")
+        snapshot, expected = self.best_snapshot, self._expected
+        samples = self.validation
+        if samples is None or expected is None:
+            samples = sample_inputs(snapshot.graph, _RANDOM_SAMPLES)
+        self._say(f"\nHLSExport: writing {self._summary()} to {str(self.directory)!r}")
+        try:
+            self.project = snapshot.export(self.directory, verify=samples, expected=expected)
+        except (VerificationError, CSimulationError):
+            # It is there, for a look at it.
+            self.project = Project(self.directory)
+            raise
+        self.verification = self.project.verify(samples, expected=expected)
+        self._say(str(self.verification))
+        if self.validation is None:
+            self._say("Give HLSExport samples, as validation=..., to hold the project against Keras as well.")
+
+    def _summary(self) -> str:
+        assert self.best_epoch is not None
+        cost = self.estimates[self.best_epoch]
+        value = "" if self.best_value is None else f"{self.monitor} {self.best_value:.4g}, "
+        counts = f"{cost.lut:,} LUT, {cost.ff:,} FF, {cost.dsp:,} DSP, {cost.bram:,} BRAM"
+        return f"epoch {self.best_epoch + 1} ({value}{counts}, {cost.latency_cycles:,} cycles, II {cost.ii})"
+
+    def _say(self, text: str) -> None:
+        if self.verbose:
+            print(text, flush=True)
+
+    def _record_result(self) -> None:
+        recorder, self._recorder = self._recorder, None
+        if recorder is None:
+            return
+        best, epoch = self.best_snapshot, self.best_epoch
+        if best is not None and epoch is not None:
+            facts = {"best_epoch": epoch, "monitor": self.monitor, "budget": dict(self._budget.limits)}
+            facts["verification"] = "failed" if self.verification is None else str(self.verification)
+            recorder.result(best, self.estimates[epoch], self._snapshot_file, self.project, facts)
+        self.run_id = recorder.close()
+
+    # Troubles.
+
+    @contextmanager
+    def _guarded(self, what: str, kind: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if self.on_error == "raise":
+                raise
+            text = str(error) if isinstance(error, HLSError) else f"{type(error).__name__}: {error}"
+            self._warn(kind, f"{what}: {text}")
+
+    def _warn(self, kind: str, text: str) -> None:
+        """Warn once in a training of each kind of trouble."""
+        if kind not in self._said:
+            self._said.add(kind)
+            warnings.warn(f"HLSExport: {text}", HLSWarning, stacklevel=3)

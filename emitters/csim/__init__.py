@@ -1,0 +1,1 @@
+"""The headers that C-simulation compiles a project against."""

@@ -1,0 +1,319 @@
+"""What a unit costs: against rows of published reports, and the laws that any such figures must obey."""
+
+import json
+from dataclasses import fields, replace
+from importlib.resources import files
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keras_hls.cost.devices import device, names
+from keras_hls.cost.silicon import Coefficients, Silicon, Technology, silicon, work_silicon
+from keras_hls.graph import Unit, UnitKind, Work
+
+ULTRASCALE_PLUS = Technology.of(device("xcu250-figd2104-2-e"), 5.0)
+SERIES_7 = Technology.of(device("xc7z020-clg400-1"), 5.0)
+VERSAL = Technology.of(device("xcvc1902"), 5.0)
+
+#: How many widths each kind has.
+WIDTHS: dict[UnitKind, int] = {
+    "multiply": 2,
+    "constant_multiply": 2,
+    "add": 1,
+    "compare": 1,
+    "select": 1,
+    "divide": 2,
+    "round": 1,
+    "saturate": 2,
+    "table": 2,
+    "memory": 1,
+    "register": 1,
+}
+
+
+def constant(*widths: int, digits: int = 3, count: int = 1) -> Unit:
+    return Unit("constant_multiply", count, widths, digits)
+
+
+def variable(*widths: int) -> Unit:
+    return Unit("multiply", 1, widths)
+
+
+@pytest.mark.parametrize(
+    ("technology", "unit", "dsp"),
+    [
+        # Rows "*" of dense_latency in csynth.rpt of Hector-Plata/hls4ml-tutorial model_3: Vivado HLS 2019.2, xcu250.
+        (ULTRASCALE_PLUS, constant(16, 4), 0),
+        (ULTRASCALE_PLUS, constant(16, 5), 1),
+        (ULTRASCALE_PLUS, constant(16, 6), 1),
+        (ULTRASCALE_PLUS, constant(6, 6), 0),
+        # DSP rows of the same repository (model_1) and of Berk-Bilgin/ML-fpga (2020.1).
+        (ULTRASCALE_PLUS, variable(16, 16), 1),
+        (ULTRASCALE_PLUS, variable(18, 18), 1),
+        (ULTRASCALE_PLUS, constant(24, 8), 1),
+        # uw-acme bnjettag (2019.1, routed): 10-bit data and weights take no DSP, 16-bit ones one each, 28-bit data two.
+        (ULTRASCALE_PLUS, constant(10, 10), 0),
+        (ULTRASCALE_PLUS, constant(16, 12), 1),
+        (ULTRASCALE_PLUS, constant(27, 18), 1),
+        (ULTRASCALE_PLUS, constant(28, 12), 2),
+        # Resource strategy of Vitis HLS 2023.2: weights of 6 bits against 16-bit data none, of 8 bits one.
+        (ULTRASCALE_PLUS, variable(16, 6), 0),
+        (ULTRASCALE_PLUS, variable(16, 8), 1),
+        # hls4ml issue 31, DSP48E1: 18 x 24 bits in one DSP, 19 x 24 in two.
+        (SERIES_7, variable(18, 24), 1),
+        (SERIES_7, variable(19, 24), 2),
+        # gussmith23/churchroad issue 90: Vivado 2022.1 on xc7z020.
+        (SERIES_7, variable(16, 16), 1),
+        (SERIES_7, variable(16, 32), 2),
+        (SERIES_7, variable(32, 32), 4),
+        # AM004: a DSP58 multiplies 27 x 24 bits; UG579: a DSP48E2 27 x 18.
+        (VERSAL, variable(27, 24), 1),
+        (ULTRASCALE_PLUS, variable(27, 24), 2),
+    ],
+)
+def test_dsp(technology: Technology, unit: Unit, dsp: int) -> None:
+    assert silicon(unit, technology).dsp == dsp
+    assert silicon(replace(unit, widths=unit.widths[::-1]), technology).dsp == dsp
+
+
+def test_constants_of_few_digits_take_no_multiplier() -> None:
+    assert silicon(constant(16, 8, digits=1), ULTRASCALE_PLUS) == Silicon()
+    two = silicon(constant(16, 8, digits=2), ULTRASCALE_PLUS)
+    assert two == silicon(Unit("add", 1, (24,)), ULTRASCALE_PLUS)
+
+
+@pytest.mark.parametrize(
+    ("unit", "lut", "tolerance"),
+    [
+        # Expression rows of ArgyKokk/hls4ml_MLP_estimator (Vitis HLS 2021.1), the mean where they differ.
+        (Unit("add", 1, (8,)), 8, 0.15),
+        (Unit("add", 1, (11,)), 12.6, 0.15),
+        (Unit("add", 1, (16,)), 16, 0.15),
+        (Unit("compare", 1, (4,)), 2, 0),
+        (Unit("compare", 1, (16,)), 7, 0.15),
+        (Unit("select", 1, (8,)), 8, 0),
+        (Unit("select", 1, (16,)), 16, 0),
+        # Instance rows of the same: mul_8ns_7ns_14_1_1 and mul_8s_8s_16_1_1.
+        (Unit("multiply", 1, (8, 7)), 62, 0),
+        (Unit("multiply", 1, (8, 8)), 62, 0.15),
+    ],
+)
+def test_lut(unit: Unit, lut: float, tolerance: float) -> None:
+    assert silicon(unit, SERIES_7).lut == pytest.approx(lut, rel=tolerance)
+
+
+def test_rounding_and_saturating_relu() -> None:
+    """ArgyKokk relu, 16 bits to unsigned 8 with rounding and saturation: 215 LUT for 5 elements at 5 ns."""
+    units = (
+        Unit("compare", 5, (16,)),
+        Unit("select", 5, (8,)),
+        Unit("round", 5, (8,)),
+        Unit("saturate", 5, (16, 8)),
+    )
+    assert work_silicon(Work(units, ()), SERIES_7).lut == pytest.approx(215, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("words", "width", "bram", "lut", "ff"),
+    [
+        # Memory rows of uw-acme/HLS4ML_VS_MANUAL (Vivado HLS 2019.2) and Berk-Bilgin/ML-fpga (2020.1).
+        (20, 1020, 29, 0, 0),
+        (20, 956, 27, 0, 0),
+        (30, 188, 6, 0, 0),
+        (2, 639, 18, 0, 0),
+        (2, 1277, 36, 0, 0),
+        (2, 4093, 114, 0, 0),
+        (1024, 18, 1, 0, 0),
+        (1024, 10, 1, 0, 0),
+        (32, 29, 0, 15, 29),
+        (2, 318, 0, 10, 318),
+        (30, 3, 0, 2, 3),
+    ],
+)
+def test_memory(words: int, width: int, bram: int, lut: int, ff: int) -> None:
+    one = silicon(Unit("memory", words, (width,)), ULTRASCALE_PLUS)
+    assert (one.bram, one.lut, one.ff, one.cycles) == (bram, lut, ff, 1)
+
+
+def test_two_memories_are_not_one_of_twice_the_words() -> None:
+    memory = Unit("memory", 32, (29,))
+    assert work_silicon(Work((memory, memory), ()), ULTRASCALE_PLUS).bram == 0
+
+
+def test_two_lookups_share_a_block_ram() -> None:
+    """Sigmoid of 64 elements in hls4ml's test baselines (Vitis HLS 2024.1): 32 block RAMs."""
+    assert silicon(Unit("table", 64, (10, 18)), ULTRASCALE_PLUS).bram == 32
+    halves = Work((Unit("table", 3, (10, 18)), Unit("table", 2, (10, 18))), ())
+    assert work_silicon(halves, ULTRASCALE_PLUS).bram == 3
+
+
+def test_small_tables_stay_in_luts() -> None:
+    one = silicon(Unit("table", 4, (6, 16)), ULTRASCALE_PLUS)
+    assert (one.bram, one.lut) == (0, 64)
+
+
+def test_divider_takes_a_cycle_a_bit() -> None:
+    """Vitis HLS names its 32-bit divider udiv_32ns_32ns_32_36_1, with LATENCY 35."""
+    assert silicon(Unit("divide", 1, (32, 32)), ULTRASCALE_PLUS).cycles == 35
+
+
+def test_registers() -> None:
+    assert silicon(Unit("register", 64, (16,)), ULTRASCALE_PLUS).ff == 1024
+
+
+def test_delays() -> None:
+    """ArgyKokk at 5 ns: clock estimates of normalize (one 16-bit addition) and of 8 x 8 products in LUTs."""
+    grade_2 = Technology.of(device("xc7z007s-clg225-2"), 5.0)
+    assert silicon(Unit("add", 1, (16,)), grade_2).delay == pytest.approx(1.798, rel=0.05)
+    assert silicon(Unit("multiply", 1, (8, 8)), grade_2).delay == pytest.approx(5.282, rel=0.05)
+    assert silicon(Unit("add", 1, (16,)), SERIES_7).delay > silicon(Unit("add", 1, (16,)), grade_2).delay
+
+
+def test_unknown_speed_grade_is_the_slowest() -> None:
+    unknown, slow = (Technology.of(device(part), 5.0) for part in ("xcvu13p", "xcvu13p-flga2577-1-e"))
+    assert unknown is slow
+
+
+def test_dsp_is_pipelined_where_it_is_too_slow() -> None:
+    """ArgyKokk at 3.33 ns: mul_8ns_5ns_12_3_1, three stages."""
+    unit = variable(16, 16)
+    assert silicon(unit, Technology.of(device("xc7z007s-clg225-2"), 3.33)).cycles == 2
+    assert silicon(unit, Technology.of(device("xc7z007s-clg225-2"), 10.0)).cycles == 0
+
+
+def adder_tree(levels: int) -> Work:
+    """Return the sum of 2**levels 16-bit numbers."""
+    units = tuple(Unit("add", 1 << (levels - level - 1), (17 + level,)) for level in range(levels))
+    return Work(units, tuple(replace(unit, count=1) for unit in units))
+
+
+def test_path_is_cut_where_a_cycle_is_full() -> None:
+    tree = adder_tree(6)
+    delays = [silicon(unit, ULTRASCALE_PLUS).delay for unit in tree.depth]
+    slow, fast = (replace(ULTRASCALE_PLUS, budget=budget) for budget in (sum(delays) + 1e-9, max(delays)))
+    assert work_silicon(tree, slow).cycles == 0
+    assert work_silicon(tree, fast).cycles == 5
+    assert work_silicon(tree, slow).ff == 0
+    # Every level but the last is followed by a clock edge. Adders of a kind are spread over the levels as in a tree.
+    bits = sum(unit.count * unit.widths[0] for unit in tree.units)
+    assert work_silicon(tree, fast).ff == pytest.approx(bits - 22, rel=0.02)
+
+
+def test_step_slower_than_a_cycle_takes_several() -> None:
+    add = Unit("add", 1, (16,))
+    delay = silicon(add, ULTRASCALE_PLUS).delay
+    third = replace(ULTRASCALE_PLUS, budget=delay / 3 + 1e-9)
+    assert work_silicon(Work((add,), (add,)), third).cycles == 2
+
+
+def test_repeated_work_takes_a_cycle_for_every_repetition() -> None:
+    add = Unit("add", 1, (16,))
+    assert work_silicon(Work((add,), (add,), interval=32), ULTRASCALE_PLUS).cycles == 31
+
+
+def test_published_dense_layers() -> None:
+    """Layers of hls4ml projects, counted from their weights: DSPs as published, LUTs nearly so."""
+    # Hector-Plata model_1 output: 32 to 5, 16-bit; 110 DSP, 3,428 LUT, one cycle.
+    units = (
+        constant(16, 9, count=110),
+        constant(16, 8, digits=2, count=13),
+        Unit("add", 147, (16,)),
+    )
+    depth = (constant(16, 9), *[Unit("add", 1, (16,))] * 5)
+    cost = work_silicon(Work(units, depth), ULTRASCALE_PLUS)
+    assert cost.dsp == 110
+    assert cost.lut == pytest.approx(3428, rel=0.15)
+    assert cost.cycles == 1
+    # uw-acme toptagging layer3, Resource: 20 to 64 with reuse factor 20; 64 DSP, 29 block RAMs, latency 21.
+    units = (Unit("multiply", 64, (16, 16)), Unit("add", 64, (16,)), Unit("memory", 20, (1020,)))
+    depth = (Unit("memory", 20, (1020,)), Unit("multiply", 1, (16, 16)), Unit("add", 1, (16,)))
+    cost = work_silicon(Work(units, depth, interval=20), ULTRASCALE_PLUS)
+    assert (cost.dsp, cost.bram) == (64, 29)
+    assert cost.cycles in (20, 21)
+
+
+def test_every_kind_has_a_rule_and_every_family_its_figures() -> None:
+    assert set(WIDTHS) == set(get_args(UnitKind))
+    for kind, count in WIDTHS.items():
+        assert silicon(Unit(kind, 1, (12,) * count, 3), ULTRASCALE_PLUS) != Silicon()
+    for name in names():
+        assert Technology.of(device(name), 5.0).budget < 5.0
+
+
+def test_every_coefficient_has_a_source() -> None:
+    data = json.loads(files("keras_hls.cost").joinpath("coefficients.json").read_text(encoding="utf-8"))
+    assert set(data["values"]) == {field.name for field in fields(Coefficients)}
+    for entry in data["values"].values():
+        assert set(entry) == {"value", "unit", "source"}
+        assert entry["value"] > 0
+        assert entry["source"]
+    assert all(family["source"] for family in data["families"].values())
+
+
+def not_cheaper(larger: Silicon, smaller: Silicon) -> bool:
+    """A block may take over from LUTs, but nothing gets smaller as long as the blocks stay the same."""
+    if (larger.dsp, larger.bram) == (smaller.dsp, smaller.bram):
+        return larger.lut >= smaller.lut and larger.ff >= smaller.ff
+    return larger.dsp >= smaller.dsp and larger.bram >= smaller.bram
+
+
+technologies = st.sampled_from([ULTRASCALE_PLUS, SERIES_7, VERSAL])
+
+
+@st.composite
+def any_unit(draw: st.DrawFn) -> Unit:
+    kind = draw(st.sampled_from(list(WIDTHS)))
+    widths = tuple(draw(st.integers(2, 14 if kind == "table" else 40)) for _ in range(WIDTHS[kind]))
+    digits = draw(st.integers(1, 9)) if kind == "constant_multiply" else 0
+    return Unit(kind, draw(st.integers(1, 2000)), widths, digits)
+
+
+@given(any_unit(), st.integers(0, 1), st.integers(1, 20), technologies)
+def test_wider_is_never_cheaper(unit: Unit, which: int, more: int, technology: Technology) -> None:
+    which %= len(unit.widths)
+    more = min(more, 2) if unit.kind == "table" else more
+    wider = replace(unit, widths=tuple(w + more * (i == which) for i, w in enumerate(unit.widths)))
+    assert not_cheaper(silicon(wider, technology), silicon(unit, technology))
+
+
+@given(any_unit(), st.integers(1, 2000), technologies)
+def test_more_is_never_cheaper(unit: Unit, more: int, technology: Technology) -> None:
+    assert not_cheaper(silicon(replace(unit, count=unit.count + more), technology), silicon(unit, technology))
+
+
+@given(any_unit(), technologies)
+def test_more_digits_are_never_cheaper(unit: Unit, technology: Technology) -> None:
+    if unit.kind == "constant_multiply":
+        assert not_cheaper(silicon(replace(unit, digits=unit.digits + 1), technology), silicon(unit, technology))
+
+
+@given(any_unit(), technologies)
+def test_figures_are_whole_and_positive(unit: Unit, technology: Technology) -> None:
+    one = silicon(unit, technology)
+    for value in (one.lut, one.ff, one.dsp, one.bram, one.bits, one.cycles):
+        assert type(value) is int
+        assert value >= 0
+    assert one.delay >= 0
+
+
+@given(st.lists(any_unit(), max_size=8), st.lists(any_unit(), max_size=8), any_unit(), st.floats(0.2, 20), technologies)
+def test_more_work_never_costs_less(
+    units: list[Unit], depth: list[Unit], extra: Unit, budget: float, technology: Technology
+) -> None:
+    technology = replace(technology, budget=budget)
+    before = work_silicon(Work(tuple(units), tuple(depth)), technology)
+    more = work_silicon(Work((*units, extra), tuple(depth)), technology)
+    assert more.cycles == before.cycles
+    for name in ("lut", "ff", "dsp", "bram"):
+        assert getattr(more, name) >= getattr(before, name)
+    for longer in ((*depth, extra), (extra, *depth)):
+        assert work_silicon(Work(tuple(units), longer), technology).cycles >= before.cycles
+
+
+@given(st.lists(st.integers(2, 40), min_size=1, max_size=12), st.floats(0.2, 20), st.floats(1, 3))
+def test_slower_clock_never_takes_more_cycles(widths: list[int], budget: float, factor: float) -> None:
+    adders = tuple(Unit("add", 1, (width,)) for width in widths)
+    slow, fast = (replace(ULTRASCALE_PLUS, budget=b) for b in (budget * factor, budget))
+    assert work_silicon(Work(adders, adders), slow).cycles <= work_silicon(Work(adders, adders), fast).cycles

@@ -1,0 +1,144 @@
+"""The Keras backend is no matter of ours: TensorFlow, JAX and torch models of the same weights become the same graph."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("keras")
+pytest.importorskip("hgq")
+
+pytestmark = pytest.mark.keras3
+
+# Every layer family and kind of quantizer, trained a little so that bits and statistics are no round numbers.
+MODEL = """
+import sys
+import numpy as np
+import keras
+from hgq.config import QuantizerConfig, QuantizerConfigScope
+from hgq.layers import QAdd, QBatchNormDense, QDense, Quantizer
+
+def data():
+    rng = np.random.default_rng(0)
+    return (rng.integers(-64, 65, (256, 6)) / 16.0).astype("float32"), rng.integers(0, 3, 256)
+
+def build():
+    keras.utils.set_random_seed(1)
+    x = keras.Input((6,), name="x")
+    a = QDense(8, name="a", activation="relu")(x)
+    with QuantizerConfigScope(place="datalane", overflow_mode="SAT", round_mode="RND_CONV"):
+        b = QBatchNormDense(8, name="b")(a)
+    c = QAdd(name="c")([a, b])
+    d = keras.layers.Reshape((2, 4), name="d")(Quantizer(QuantizerConfig("kbi", "datalane"), name="q")(c))
+    e = QDense(2, name="e", enable_oq=True)(d)
+    f = QDense(3, name="f", activation="softmax")(keras.layers.Flatten(name="flat")(e))
+    return keras.Model(x, [f, c], name="net")
+"""
+
+READ = (
+    MODEL
+    + """
+import json
+import keras_hls
+from keras_hls import project as _, storage
+
+folder = sys.argv[1]
+model = build()
+model.load_weights(folder + "/net.weights.h5")
+x, _ = data()
+snapshot = keras_hls.snapshot(model)
+loaded = keras_hls.snapshot(folder + "/net.keras")
+assert storage.to_json(loaded.graph) == storage.to_json(snapshot.graph), "the .keras file says the same"
+before = [np.array(keras.ops.convert_to_numpy(v)) for v in model.variables]
+project = keras_hls.export_hls(model, folder + "/" + keras.backend.backend(), verify=x, project_name="net")
+after = [np.array(keras.ops.convert_to_numpy(v)) for v in model.variables]
+assert all(np.array_equal(a, b) for a, b in zip(before, after)), "export changes the model"
+result = project.verify(x)
+assert result.ok and result.keras_different == 0 and result.csim_different == 0, str(result)
+# Training goes on, and the snapshot stays what it was.
+text = json.dumps(storage.to_json(snapshot.graph))
+model.compile("sgd", ["sparse_categorical_crossentropy", "mse"])
+model.fit(x, [data()[1], np.zeros((256, 8))], epochs=1, verbose=0, batch_size=64)
+assert json.dumps(storage.to_json(snapshot.graph)) == text
+again = keras_hls.snapshot(model)
+assert json.dumps(storage.to_json(again.graph)) != text, "training must have changed something"
+assert again.diff(snapshot)
+for got, wanted in zip(again.predict(x), keras_hls.project.reference(model, again.graph)(x)):
+    assert np.array_equal(got, wanted), "what this backend trained is exact too"
+print(keras.backend.backend())
+"""
+)
+
+TRAIN = (
+    MODEL
+    + """
+model = build()
+x, y = data()
+model.compile("adam", ["sparse_categorical_crossentropy", "mse"])
+model.fit(x, [y, np.zeros((256, 8))], epochs=1, verbose=0, batch_size=64)
+model.save(sys.argv[1] + "/net.keras")
+model.save_weights(sys.argv[1] + "/net.weights.h5")
+"""
+)
+
+
+def run(backend: str, code: str, folder: Path) -> str:
+    environment = {**os.environ, "KERAS_BACKEND": backend, "KERAS_HLS_CACHE": str(folder / "cache")}
+    environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with a model that TensorFlow trained, and the project that TensorFlow made of it."""
+    folder = tmp_path_factory.mktemp("backends")
+    run("tensorflow", TRAIN, folder)
+    assert run("tensorflow", READ, folder) == "tensorflow"
+    return folder
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_another_backend_makes_the_same_project(trained, backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} isn't installed")
+    assert run(backend, READ, trained) == backend
+    first, second = (json.loads((trained / name / "keras_hls.json").read_text()) for name in ("tensorflow", backend))
+    # Every file, byte for byte: graph, C++ and the answers that the test bench expects.
+    assert len(first["files"]) > 15
+    assert first == second
+    for path in first["files"]:
+        assert (trained / "tensorflow" / path).read_bytes() == (trained / backend / path).read_bytes(), path
+
+
+def test_a_loaded_project_answers_without_keras(trained):
+    x = np.linspace(-4, 4, 60, dtype="float32").reshape(10, 6)
+    code = (
+        "import sys, json, numpy as np, keras_hls\n"
+        f"p = keras_hls.load(sys.argv[1] + '/tensorflow')\n"
+        f"x = np.linspace(-4, 4, 60, dtype='float32').reshape(10, 6)\n"
+        "y = p.predict(x)\n"
+        "assert all(np.array_equal(a, b) for a, b in zip(y, p.emulate(x)))\n"
+        "assert not {'keras', 'tensorflow', 'jax', 'hgq', 'torch'} & set(sys.modules), 'Keras was imported'\n"
+        "print(json.dumps([a.tolist() for a in y]))"
+    )
+    here = run("", code, trained)
+    import keras_hls
+
+    wanted = keras_hls.load(trained / "tensorflow").emulate(x)
+    assert [np.asarray(a).tolist() for a in json.loads(here)] == [a.tolist() for a in wanted]
