@@ -580,7 +580,7 @@ def from_float(values: npt.ArrayLike, formats: Formats | Fixed) -> IntArray:
         raw = np.clip(np.clip(whole, -(2.0**62), 2.0**62).astype(np.int64), low, high)
         if formats.overflow == "SAT_ZERO":
             raw = np.where(_inside(whole, formats, magnitude), raw, 0)
-    return raw if uniform is not None else np.where(live, raw, 0) << finer
+    return raw if uniform is not None else np.where(live, raw << finer, 0)
 
 
 def _from_large_integers(array: npt.NDArray[Any], formats: Formats) -> IntArray:

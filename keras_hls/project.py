@@ -66,8 +66,8 @@ class Project:
     def _read(self, name: str, understand: Callable[[Any], Any]) -> Any:
         try:
             return understand(json.loads((self.directory / name).read_text()))
-        except HLSError:
-            raise
+        except HLSError as error:
+            raise HLSError(f"{name} of project {str(self.directory)!r}: {error}") from None
         except (OSError, ValueError, LookupError, TypeError, AttributeError, zlib.error):
             raise self._damaged(name) from None
 

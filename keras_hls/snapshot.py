@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
+import types
 import warnings
 import zlib
 from collections.abc import Mapping, Sequence
@@ -265,3 +267,15 @@ def _changed(a: Any, b: Any) -> str | None:
 def warn(message: str) -> None:
     """Warn of something that doesn't stop anything."""
     warnings.warn(message, HLSWarning, stacklevel=3)
+
+
+class _Callable(types.ModuleType):
+    """This module: once it's imported, it stands where `keras_hls.snapshot`, the function, would be looked up."""
+
+    def __call__(self, model: Any, **options: Any) -> Snapshot:
+        from keras_hls.api import snapshot
+
+        return snapshot(model, **options)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -15,6 +15,10 @@ from keras_hls.layers_ext.activation import activate
 from keras_hls.layers_ext.counting import adder_trees, constant_bits, csd_digits, tree_path, units
 from keras_hls.layers_ext.reading import Builder, LayerView, ReadError, Ref, reads
 
+#: Products (rows x inputs x outputs) in one call of BLAS. Above some such number it starts threads of its own, which fight
+#: with the emulator's, one a chunk of the batch, over the cores; below, both run as fast as they can.
+_BLAS_ALONE = 1 << 18
+
 
 @dataclass(frozen=True, eq=False)
 class Dense(Op):
@@ -88,11 +92,15 @@ class Dense(Op):
         # Every partial sum is an integer that the float holds exactly, so BLAS may add in any order.
         dtype: Any = np.float32 if reach < 2.0**24 else np.float64
         matrix, offset = kernel.astype(dtype), bias.astype(dtype)
+        rows = max(_BLAS_ALONE // max(kernel.size, 1), 16)
 
         def multiply(raw: IntArray) -> IntArray:
-            sums = raw.astype(dtype) @ matrix
+            inputs = raw.reshape(-1, self.n_in).astype(dtype)
+            sums = np.empty((len(inputs), self.n_out), dtype)
+            for start in range(0, len(inputs), rows):
+                np.matmul(inputs[start : start + rows], matrix, out=sums[start : start + rows])
             sums += offset
-            return sums.astype(np.int64)
+            return sums.astype(np.int64).reshape(*raw.shape[:-1], self.n_out)
 
         return multiply
 

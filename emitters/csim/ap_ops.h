@@ -155,6 +155,7 @@ template <class A, class B, if_pair<A, B> = 0> constexpr auto operator*(A a, B b
 }
 
 // Division cuts off towards zero. A divisor of zero is as undefined as in hardware: the processor traps.
+// Not as the vendor: its remainder by a divisor of more than 64 bits is sometimes wrong.
 // Vendor: two integers of different sign are first brought to the wider one's sign, so 1000 / -3 may be 0.
 template <class A, class B> struct integer_division {
   static constexpr bool either = A::S || B::S;

@@ -250,7 +250,7 @@ class _Walk:
             return "a model inside the model can't be read; call its layers one by one instead"
         name = path.rsplit(".", 1)[-1]
         if (quantized := f"hgq.layers.Q{name}") in self.readers:
-            return f"its weights aren't quantized; use {quantized} instead"
+            return f"it has no quantizers; use {quantized} instead"
         known = sorted(name.rsplit(".", 1)[-1] for name in self.readers)
         near = did_you_mean(name, known)
         return f"no op reads this layer.{near} Known: {', '.join(known)}"

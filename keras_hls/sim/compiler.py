@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import hashlib
 import importlib.util
@@ -9,9 +10,11 @@ import os
 import platform
 import shlex
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from keras_hls.errors import CompilerNotFound, CSimulationError
@@ -20,6 +23,7 @@ from keras_hls.errors import CompilerNotFound, CSimulationError
 FLAGS = ("-std=c++17", "-O3", "-shared", "-fPIC", "-Wno-unknown-pragmas", "-Icsim", "-Ifirmware")
 _LOCAL = ("-march=native",)
 _KEEP = 64
+_UNFINISHED = "unfinished-"
 
 
 def find_compiler() -> list[str]:
@@ -32,9 +36,13 @@ def find_compiler() -> list[str]:
     """
     wish = os.environ.get("CXX")
     if wish:
-        command = shlex.split(wish)
-        if shutil.which(command[0]):
-            return command
+        try:
+            program, *arguments = shlex.split(wish)
+        except ValueError:
+            program, arguments = "", []
+        if shutil.which(program):
+            # It will run in the project's folder, from where a relative path leads elsewhere.
+            return [os.path.abspath(program) if os.path.dirname(program) else program, *arguments]
         raise CompilerNotFound(f"The environment variable CXX names {wish!r}, which isn't there; correct or unset it")
     for name in ("g++", "clang++"):
         if shutil.which(name):
@@ -68,8 +76,13 @@ def _machine() -> str:
 
 @functools.cache
 def _version(command: tuple[str, ...]) -> str:
-    done = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=600, check=False)
-    return done.stdout
+    return _run([*command, "--version"], None).stdout
+
+
+def _run(command: list[str], folder: Path | None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, check=False
+    )
 
 
 def build(project: Path, name: str) -> Path:
@@ -83,64 +96,78 @@ def build(project: Path, name: str) -> Path:
         If it doesn't compile; holds the compiler's first errors.
     """
     command = find_compiler()
+    try:
+        return _build(command, project, name)
+    except OSError as error:
+        raise CSimulationError(f"Compiler {shlex.join(command)} can't be run: {error}") from None
+
+
+def _build(command: list[str], project: Path, name: str) -> Path:
     key = hashlib.sha256(repr((command, _version(tuple(command)), FLAGS, _LOCAL, _machine())).encode())
     for part in ("firmware", "csim"):
         for path in sorted(p for p in (project / part).rglob("*") if p.is_file()):
             key.update(path.relative_to(project).as_posix().encode() + b"\0")
             key.update(hashlib.sha256(path.read_bytes()).digest())
-    folder = _usable(cache_folder())
+    folder = _usable(cache_folder().absolute())
     library = folder / f"{key.hexdigest()[:32]}.so"
     if not library.exists():
         _compile(command, project, name, library)
         _prune(folder)
     else:
         # What is used stays.
-        os.utime(library)
+        with suppress(OSError):
+            os.utime(library)
     return library
 
 
 def _usable(folder: Path) -> Path:
-    try:
+    with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         if os.access(folder, os.W_OK):
             return folder
-    except OSError:
-        pass
-    fallback = Path(tempfile.gettempdir()) / f"keras_hls-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
-    fallback.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return fallback
+    user = os.getuid() if hasattr(os, "getuid") else None
+    fallback = Path(tempfile.gettempdir()) / f"keras_hls-{'cache' if user is None else user}"
+    fallback.mkdir(mode=0o700, exist_ok=True)
+    status = fallback.lstat()
+    # Whoever else can write there could have any code run here.
+    if user is None or (stat.S_ISDIR(status.st_mode) and status.st_uid == user and not status.st_mode & 0o022):
+        return fallback
+    return _private()
+
+
+@functools.cache
+def _private() -> Path:
+    """A folder of this process alone."""
+    folder = tempfile.mkdtemp(prefix="keras_hls-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def _compile(command: list[str], project: Path, name: str, library: Path) -> None:
-    handle, made = tempfile.mkstemp(suffix=".so", dir=library.parent)
+    handle, made = tempfile.mkstemp(prefix=_UNFINISHED, suffix=".so", dir=library.parent)
     os.close(handle)
     sources = [f"firmware/{name}.cpp", "csim/bridge.cpp"]
     try:
         for local in (_LOCAL, ()):
-            done = subprocess.run(
-                [*command, *FLAGS, *local, *sources, "-o", made],
-                cwd=project,
-                capture_output=True,
-                text=True,
-                stdin=subprocess.DEVNULL,
-                check=False,
-            )
+            done = _run([*command, *FLAGS, *local, *sources, "-o", made], project)
             # A compiler that doesn't know this processor builds for any.
-            if done.returncode == 0:
+            if done.returncode == 0 and os.path.getsize(made):
                 os.replace(made, library)
                 return
         errors = [line for line in done.stderr.splitlines() if "error" in line.lower()] or done.stderr.splitlines()
+        if done.returncode == 0:
+            errors = ["it made no library"]
         raise CSimulationError(
             f"Project {str(project)!r} doesn't compile with {shlex.join(command)}: " + "\n".join(errors[:5])
         )
-    except OSError as error:
-        raise CSimulationError(f"Compiler {shlex.join(command)} can't be run: {error}") from None
     finally:
         Path(made).unlink(missing_ok=True)
 
 
 def _prune(folder: Path) -> None:
     """Keep the libraries used last."""
-    libraries = sorted(folder.glob("*.so"), key=lambda p: p.stat().st_mtime, reverse=True)
-    for library in libraries[_KEEP:]:
-        library.unlink(missing_ok=True)
+    with suppress(OSError):
+        libraries = [*folder.glob("[0-9a-f]" * 32 + ".so"), *folder.glob(_UNFINISHED + "*.so")]
+        libraries.sort(key=lambda p: p.stat().st_mtime, reverse=True)
+        for library in libraries[_KEEP:]:
+            library.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -76,29 +77,51 @@ class CSimulation:
         return [np.concatenate(arrays) if len(parts) > 1 else arrays[0] for arrays in zip(*parts)]
 
     def _slice(self, library: Path, inputs: Sequence[IntArray], threads: int) -> list[IntArray]:
+        what = f"C-simulation of {self.name!r} in {str(self.folder)!r}"
+        try:
+            with tempfile.TemporaryDirectory(prefix="keras_hls-") as folder:
+                return self._call(what, library, inputs, threads, Path(folder) / "samples")
+        except OSError as error:
+            raise CSimulationError(f"{what} can't be run: {error}") from None
+
+    def _call(self, what: str, library: Path, inputs: Sequence[IntArray], threads: int, path: Path) -> list[IntArray]:
         outputs = [self.graph.types[name] for name in self.graph.outputs]
         count = len(inputs[0])
         sizes = [a[0].size for a in inputs], [t.size for t in outputs]
-        with tempfile.TemporaryDirectory(prefix="keras_hls-") as folder:
-            path = Path(folder) / "samples"
-            memory = np.memmap(path, np.int64, "w+", shape=(max(count * (sum(sizes[0]) + sum(sizes[1])), 1),))
-            place = 0
-            for array in inputs:
-                memory[place : place + array.size] = array.reshape(-1)
-                place += array.size
-            texts = [",".join(map(str, group)) for group in sizes]
-            command = [sys.executable, "-I", "-S", worker.__file__, str(library), str(path), str(count), str(threads)]
-            done = subprocess.run(
-                [*command, *texts], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
-            )
-            if done.returncode:
-                raise CSimulationError(f"C-simulation of {self.name!r} in {str(self.folder)!r} {_why(done)}")
-            results = []
-            for kind in outputs:
-                results.append(np.array(memory[place : place + count * kind.size]).reshape(count, *kind.shape))
-                place += count * kind.size
-            del memory
+        memory = _reserve(path, count * (sum(sizes[0]) + sum(sizes[1])) + 1)
+        place = 0
+        for array in inputs:
+            memory[place : place + array.size] = array.reshape(-1)
+            place += array.size
+        texts = [",".join(map(str, group)) for group in sizes]
+        command = [sys.executable, "-I", "-S", worker.__file__, str(library), str(path), str(count), str(threads)]
+        done = subprocess.run(
+            [*command, *texts],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        if done.returncode:
+            raise CSimulationError(f"{what} {_why(done)}")
+        if memory[-1] != count:
+            raise CSimulationError(f"{what} failed: it ended before its last sample")
+        results = []
+        for kind in outputs:
+            results.append(np.array(memory[place : place + count * kind.size]).reshape(count, *kind.shape))
+            place += count * kind.size
         return results
+
+
+def _reserve(path: Path, words: int) -> np.memmap[Any, np.dtype[np.int64]]:
+    """Return a file as integers in memory; its space is taken at once, as a full disk under a mapped file kills."""
+    with path.open("wb") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, 8 * words)
+        else:
+            file.truncate(8 * words)
+    return np.memmap(path, np.int64, "r+", shape=(words,))
 
 
 def _why(done: subprocess.CompletedProcess[str]) -> str:

@@ -3,7 +3,7 @@
 Started as a script with nothing but the standard library, because it starts in a few milliseconds then.
 
 Arguments: library, data file, samples, threads, sizes of the inputs, sizes of the outputs (comma-separated). The data
-file holds all inputs and then all outputs, each as int64, samples first.
+file holds all inputs and then all outputs, each as int64, samples first, and at last how many samples were run.
 """
 
 import ctypes
@@ -29,11 +29,14 @@ def main(library: str, data: str, samples: str, workers: str, input_sizes: str, 
                 starts[-1].append((place, size * 8))
                 place += size * 8 * count
 
+        finished: list[int] = []
+
         def part(first: int, last: int) -> None:
             ins, outs = (
                 (ctypes.c_void_p * len(pairs))(*(start + first * step for start, step in pairs)) for pairs in starts
             )
             run(ctypes.cast(ins, ctypes.c_void_p), ctypes.cast(outs, ctypes.c_void_p), last - first)
+            finished.append(last - first)
 
         number = max(min(int(workers), count), 1)
         cuts = [count * i // number for i in range(number + 1)]
@@ -44,6 +47,8 @@ def main(library: str, data: str, samples: str, workers: str, input_sizes: str, 
             thread.start()
         for thread in pool:
             thread.join()
+        # What ended early, even as if all were well, didn't come to here.
+        ctypes.c_longlong.from_address(place).value = sum(finished)
         del anchor
 
 

@@ -288,32 +288,47 @@ class Program:
         self.unary(f"{b.cpp} = {a.cpp}", a, self.conversion_values(a, b, 20), f"{b.cpp} z = x; show(z);")
         self.unary(f"assign {b.cpp} {a.cpp}", a, self.values(a, 12), f"{b.cpp} z; z = x; show(z);")
 
-    def operators(self, a: Type, b: Type) -> None:
-        pairs = [(self.value(a), self.value(b)) for _ in range(24)]
-        pairs += [(x, y) for x in (a.low, a.high, a.wrap(-1)) for y in (b.low, b.high, b.wrap(-1), b.wrap(1))]
-        divisible = [(x, y) for x, y in pairs if y]
-        for op in "+-*/%&|^":
+    def pairs(self, a: Type, b: Type) -> list[tuple[int, int]]:
+        out = [(self.value(a), self.value(b)) for _ in range(24)]
+        return out + [(x, y) for x in (a.low, a.high, a.wrap(-1)) for y in (b.low, b.high, b.wrap(-1), b.wrap(1))]
+
+    @staticmethod
+    def divisible(a: Type, b: Type, pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        # The vendor's remainder by a divisor above 64 bits is sometimes wrong; ours is not.
+        limit = 1 << (64 if max(a.w, b.w) > 64 else 128)
+        return [(x, y) for x, y in pairs if y and abs(y) < limit]
+
+    def operators(self, a: Type, b: Type, ops: str = "+-*/%&|^") -> None:
+        pairs = self.pairs(a, b)
+        divisible = self.divisible(a, b, pairs)
+        for op in ops:
             if (op == "%" and "fixed" in (a.kind, b.kind)) or not fits(op, a, b):
                 continue
             self.binary(f"{a.cpp} {op} {b.cpp}", a, b, divisible if op in "/%" else pairs, f"show(x {op} y);")
-        if fits("<", a, b):
-            # equal or nearly equal values, which random ones never are
-            close = []
-            for x, _ in pairs:
-                same = x << (b.f - a.f) if b.f >= a.f else x >> (a.f - b.f)
-                close += [(x, b.wrap(same + d)) for d in (-1, 0, 1)]
-            code = " ".join(f"show(x {op} y);" for op in ("<", ">", "<=", ">=", "==", "!="))
-            self.binary(f"{a.cpp} <> {b.cpp}", a, b, pairs + close, code)
-        if a.kind in ("int", "fixed"):
-            for op in "+-*/%&|^":
-                if op == "%" and "fixed" in (a.kind, b.kind):
-                    continue
-                if a.kind == "int" and b.kind == "fixed" and (b.i < 0 or op in "/%"):
-                    continue
-                if (a.kind == "fixed" or op in "/%") and not fits(op, a, b):
-                    continue
-                values = divisible if op in "/%" else pairs
-                self.binary(f"{a.cpp} {op}= {b.cpp}", a, b, values, f"{a.cpp} z = x; z {op}= y; show(z);")
+
+    def comparisons(self, a: Type, b: Type) -> None:
+        if not fits("<", a, b):
+            return
+        pairs = self.pairs(a, b)
+        close = []  # equal or nearly equal values, which random ones never are
+        for x, _ in pairs:
+            same = x << (b.f - a.f) if b.f >= a.f else x >> (a.f - b.f)
+            close += [(x, b.wrap(same + d)) for d in (-1, 0, 1)]
+        code = " ".join(f"show(x {op} y);" for op in ("<", ">", "<=", ">=", "==", "!="))
+        self.binary(f"{a.cpp} <> {b.cpp}", a, b, pairs + close, code)
+
+    def compound_assignments(self, a: Type, b: Type) -> None:
+        pairs = self.pairs(a, b)
+        divisible = self.divisible(a, b, pairs)
+        for op in "+-*/%&|^":
+            if op == "%" and "fixed" in (a.kind, b.kind):
+                continue
+            if a.kind == "int" and b.kind == "fixed" and (b.i < 0 or op in "/%"):
+                continue
+            if (a.kind == "fixed" or op in "/%") and not fits(op, a, b):
+                continue
+            values = divisible if op in "/%" else pairs
+            self.binary(f"{a.cpp} {op}= {b.cpp}", a, b, values, f"{a.cpp} z = x; z {op}= y; show(z);")
 
     def one_operand(self, t: Type) -> None:
         code = ["show(~x);", "show(+x);", "show(!x);", "show(bool(x));", "show(x.length());", "show(double(x));"]
@@ -327,6 +342,8 @@ class Program:
         steps = t.kind == "int" or (t.f >= 0 and max(t.i, 1 + t.s) + 1 + t.f <= MAX_WIDTH)
         if steps:
             code += [f"{{ {t.cpp} z = x; show({e}); show(z); }}" for e in ("++z", "z++", "--z", "z--")]
+        if t.kind == "fixed":  # a copy keeps even a value that AP_SAT_SYM would not let in
+            code.append(f"{t.cpp} z = x; show(z); {t.cpp}::Base base(x); z = base; show(z);")
         for c in code:
             self.unary(f"{t.cpp}: {c}", t, [*self.values(t, 12), t.low, t.high], c)
 
@@ -426,6 +443,37 @@ class Program:
             self.binary(f"{a}, {other.cpp}: {c}", t, other, pairs, c)
 
 
+# Where the vendor's headers change their rules: equal widths, 32 and 64 bits, the lowest value of AP_SAT_SYM.
+_WIDTHS = (
+    (32, 32),
+    (31, 31),
+    (31, 32),
+    (32, 33),
+    (8, 32),
+    (64, 64),
+    (63, 64),
+    (16, 16),
+    (100, 100),
+    (65, 64),
+    (100, 128),
+)
+SPECIAL_PAIRS = [(integer(w, s), integer(v, not s)) for w, v in _WIDTHS for s in (True, False)] + [
+    (Type("fixed", 8, 4, True), Type("fixed", 4, 4, True, "AP_TRN", "AP_SAT_SYM")),
+    (Type("fixed", 4, 4, True, "AP_TRN", "AP_SAT_SYM"), Type("fixed", 8, 4, True)),
+    (Type("fixed", 8, 4, True), Type("fixed", 1, 1, True, "AP_TRN", "AP_SAT_SYM")),
+    (Type("fixed", 40, 20, False), Type("fixed", 40, 20, True)),
+    (Type("fixed", 20, 10, True), Type("fixed", 40, 20, False)),
+]
+SPECIAL_TYPES = [
+    integer(100, True),
+    integer(128, False),
+    Type("fixed", 128, 81, False),
+    Type("fixed", 100, 50, True),
+    Type("fixed", 1, 1, True, "AP_TRN", "AP_SAT_SYM"),
+    Type("fixed", 6, 3, True, "AP_TRN", "AP_SAT_SYM"),
+]
+
+
 def programs(seed: int, scale: float = 1.0) -> dict[str, str]:
     """Names and sources of the programs; scale multiplies the number of cases."""
 
@@ -441,13 +489,25 @@ def programs(seed: int, scale: float = 1.0) -> dict[str, str]:
     for part in range(2):
         p = Program(seed + 10 + part)
         for _ in times(20):
-            p.operators(p.number(), p.number())
+            a, b = p.number(), p.number()
+            p.operators(a, b)
+            p.comparisons(a, b)
+            p.compound_assignments(a, b)
         for _ in times(4):
-            p.operators(p.number(), p.native())
-            p.operators(p.native(), p.number())
+            a, b = p.number(), p.native()
+            p.operators(a, b)
+            p.operators(b, a)
+            p.comparisons(a, b)
+            p.comparisons(b, a)
+            p.compound_assignments(a, b)
         out[f"operators{part}"] = p.source()
     p = Program(seed + 20)
-    for _ in times(16):
+    for a, b in SPECIAL_PAIRS:
+        p.operators(a, b, "/%")
+        p.comparisons(a, b)
+    for t in SPECIAL_TYPES:
+        p.one_operand(t)
+    for _ in times(14):
         p.one_operand(p.number())
         p.shifts(p.number())
     out["one_operand"] = p.source()

@@ -205,44 +205,58 @@ OURS = """
     clone quantize from_raw to_raw bias bias_1 my_bias kernel size key id time off wchar int8 C X Y value sum p m n
 """
 MACROS = "NULL EOF NAN errno stdin assert"
-STRANGE = ["a-b", "a.b", "a b", "a_b", "A_b", "1a", "_", "__a", "é", "日本", "a\nint b;", "end\\", "?", '"', "*\\*", "%d"]
+STRANGE = [
+    "a-b",
+    "a.b",
+    "a b",
+    "a_b",
+    "A_b",
+    "1a",
+    "_",
+    "__a",
+    "é",
+    "日本",
+    "a\nint b;",
+    "end\\",
+    "?",
+    '"',
+    "*\\*",
+    "%d",
+]
+
+
+def many_ports(names):
+    ports = [keras.Input((1,), name=name) for name in names]
+    return keras.Model(ports, [quantizer(f"layer {n}", i=n % 3)(port) for n, port in enumerate(ports)])
 
 
 def many_layers(names):
-    """Inputs and layers of every kind with the given names, and the same model with tame ones."""
-    models = []
-    for given in (names, [f"plain{n}" for n in range(len(names))]):
-        ports, outs = [], []
-        for n, name in enumerate(given):
-            if n % 3 == 0:
-                ports.append(keras.Input((2,), name=name))
-                outs.append(quantizer(f"layer number {n}", i=n % 3)(ports[-1]))
-            elif n % 3 == 1:
-                outs.append(dense(2, name, activation="relu")(outs[-1]))
-            else:
-                outs.append(QAdd(iq_confs=conf(), name=name)(outs[-2:]))
-        models.append(keras.Model(ports, outs, name="net"))
-    models[1].set_weights(models[0].get_weights())
-    return models
+    (x,) = inputs("the only input", shape=(1,))
+    outs = [quantizer("the first")(x)]
+    for n, name in enumerate(names):
+        layer = QAdd(iq_confs=conf(), name=name) if n % 2 else dense(1, name, activation="relu")
+        outs.append(layer(outs[-2:] if n % 2 else outs[-1]))
+    return keras.Model(x, outs)
 
 
-@pytest.mark.parametrize("shift", range(3))
-def test_names_change_no_bit(tmp_path, shift):
+@pytest.mark.parametrize("build", [many_ports, many_layers])
+def test_names_change_no_bit(tmp_path, build):
     names = [*dict.fromkeys([*KEYWORDS.split(), *OURS.split(), *MACROS.split(), *STRANGE])]
-    # What each name names, a port, a layer with weights or a sum, changes with the shift.
-    strange, plain = many_layers(names[shift:] + names[:shift])
-    x = [values(30, (2,), seed=n) for n in range(len(strange.inputs))]
+    strange, plain = build(names), build([f"plain{n}" for n in range(len(names))])
+    plain.set_weights(strange.get_weights())
+    x = [values(30, (1,), seed=n) for n in range(len(strange.inputs))]
+    x = x if len(x) > 1 else x[0]
     project = keras_hls.export_hls(strange, tmp_path / "net", verify=x)
     answers, wanted = project.predict(x), keras_hls.snapshot(plain).predict(x)
-    assert len(answers) == len(names) == len(wanted)
+    assert len(answers) == len(wanted) >= len(names) > 150
     assert all(np.array_equal(a, b) for a, b in zip(answers, wanted))
 
 
 def test_names_that_differ_only_in_what_cpp_can_not_write():
     (x,) = inputs("a-b")
-    y = dense(4, "a_b")(quantizer("a.b")(x))
+    y = dense(4, "a_b")(dense(3, "a.b")(x))
     snapshot = assert_equal(keras.Model(x, dense(2, "a b")(y)))
-    assert [node.name for node in snapshot.graph if "iq" not in node.name][:3] == ["a_b", "a_b_1", "a_b_2"]
+    assert [node.name for node in snapshot.graph if "iq" not in node.name] == ["a_b", "a_b_1", "a_b_2", "a_b_3"]
     assert {node.layer for node in snapshot.graph} == {"a-b", "a.b", "a_b", "a b"}
 
 
@@ -263,20 +277,20 @@ def test_every_unsupported_layer_is_named_at_once():
     known = r"Known: Activation, Add, .*QDense, .*Softmax"
     sentences = [
         rf"'memory' \(keras.layers.LSTM\): no op reads this layer\. {known}",
-        r"'float' \(keras.layers.Dense\): its weights aren't quantized; use hgq.layers.QDense instead",
+        r"'float' \(keras.layers.Dense\): it has no quantizers; use hgq.layers.QDense instead",
         r"'cut' \(keras.layers.ReLU\): no reader takes account of max_value=6(\.0)? \(only None can be exported\); leave it"
         " at its default",
         r"'noise' \(keras.layers.Dropout\): it is called with \{'training': True\}, which no reader takes account of; call"
         " it with tensors only",
         r"'odd' \(hgq.layers.QDense\): activation must be 'linear' or 'relu' or 'softmax', not 'tanh'",
         rf"'own' \(keras.layers.Lambda\): no op reads this layer\. {known}",
-        rf"'add\w*' \(keras.ops.Add\): no op reads this layer\..* {known}",
+        r"'add\w*' \(keras.ops.Add\): it has no quantizers; use hgq.layers.QAdd instead",
         rf"'norm' \(keras.layers.BatchNormalization\): no op reads this layer\..* {known}",
     ]
     error = refused(model, "^8 layers can't be exported: ")
     assert len(error.problems) == 8
     for sentence in sentences:
-        assert any(re.fullmatch(sentence, problem) for problem in error.problems), (sentence, error.problems)
+        assert any(re.fullmatch(sentence, problem) for problem in error.problems), f"{sentence}: {error}"
     report = keras_hls.check(model)
     assert not report.ok
     assert report.problems == error.problems
