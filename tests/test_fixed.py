@@ -681,3 +681,24 @@ def test_from_float_of_nothing():
     assert from_float(np.zeros((0, 3)), Fixed(True, 8, 3)).shape == (0, 3)
     assert from_float(np.zeros((0, 2)), Formats(True, [3, 0], 1)).shape == (0, 2)
     assert from_float(np.full((2, 1), 9.9), Formats(True, [[0]], 5)).tolist() == [[0], [0]]
+
+
+@pytest.mark.parametrize("rounding", ROUNDING)
+@pytest.mark.parametrize("overflow", OVERFLOW)
+def test_single_floats_are_cast_as_doubles_are(rounding: str, overflow: str) -> None:
+    """Samples mostly come as float32, which takes the shortest way where it is exact."""
+    rng = np.random.default_rng(7)
+    for width_limit in (8, 22, 40):
+        shape = (12,)
+        signed = rng.integers(0, 2, shape).astype(bool)
+        width = rng.integers(0, width_limit, shape)
+        formats = Formats(signed, width, rng.integers(-3, 9, shape), rounding, overflow)
+        uniform = Formats.of(Fixed(True, width_limit, 4, rounding, overflow))
+        for chosen in (formats, uniform):
+            grid = np.ldexp(1.0, -chosen.frac - 1)
+            ties = rng.integers(-(2**12), 2**12, (200, *shape)) * grid
+            values = np.concatenate([ties, rng.normal(0, 20, (200, *shape)), rng.normal(0, 1e30, (20, *shape))])
+            single = np.nextafter(values.astype(np.float32), np.float32(0) if width_limit > 20 else np.float32(np.inf))
+            for x in (values.astype(np.float32), single):
+                wanted = np.stack([from_float(row, chosen) for row in x.astype(np.float64)])
+                np.testing.assert_array_equal(from_float(x, chosen), wanted)

@@ -5,7 +5,7 @@
 // reading it costs nothing. Everything here is a pure function of raw integers, without branches where hardware has
 // none, so that compilers turn loops over these types into vector instructions.
 //
-// Reference for every corner case is what the vendor's headers compute, also where UG1399 says something else; such
+// The reference for every corner case is what the vendor's headers compute, even where UG1399 says otherwise; such
 // places are marked "Vendor:".
 #ifndef KERAS_HLS_CSIM_AP_DETAIL_H
 #define KERAS_HLS_CSIM_AP_DETAIL_H

@@ -104,10 +104,10 @@ struct ap_fixed_base : ap_detail::number {
   constexpr bool operator!() const { return V == 0; }
 
   template <class T, ap_detail::if_integral<T> = 0> constexpr ap_fixed_base operator<<(T n) const {
-    return ap_fixed_base(ap_detail::raw_bits(), ap_detail::shift_left<W, Signed>(V, ap_detail::shift_amount(n)));
+    return ap_fixed_base(ap_detail::raw_bits(), ap_detail::shift<W, Signed>(V, ap_detail::shift_amount(n)));
   }
   template <class T, ap_detail::if_integral<T> = 0> constexpr ap_fixed_base operator>>(T n) const {
-    return ap_fixed_base(ap_detail::raw_bits(), ap_detail::shift_right<W, Signed>(V, ap_detail::shift_amount(n)));
+    return ap_fixed_base(ap_detail::raw_bits(), ap_detail::shift<W, Signed>(V, -ap_detail::shift_amount(n)));
   }
 
   // ---- bits, counted from the lowest one. Indices are not checked

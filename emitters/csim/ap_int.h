@@ -88,10 +88,10 @@ template <int W, bool Signed> struct ap_int_base : ap_detail::number {
   constexpr bool operator!() const { return V == 0; }
 
   template <class T, ap_detail::if_integral<T> = 0> constexpr Derived operator<<(T n) const {
-    return Derived(ap_detail::raw_bits(), ap_detail::shift_left<W, Signed>(V, ap_detail::shift_amount(n)));
+    return Derived(ap_detail::raw_bits(), ap_detail::shift<W, Signed>(V, ap_detail::shift_amount(n)));
   }
   template <class T, ap_detail::if_integral<T> = 0> constexpr Derived operator>>(T n) const {
-    return Derived(ap_detail::raw_bits(), ap_detail::shift_right<W, Signed>(V, ap_detail::shift_amount(n)));
+    return Derived(ap_detail::raw_bits(), ap_detail::shift<W, Signed>(V, -ap_detail::shift_amount(n)));
   }
 
   // ---- bits. Indices are not checked

@@ -3,8 +3,8 @@
 //
 // An operand is anything with a format: ap_int, ap_fixed, a native number, one bit or a range of bits. An integer is
 // a fixed-point number without fraction, so one definition of "+" serves ap_int + ap_int, ap_fixed + int, and so on.
-// Results are exact: their types are wide enough for every value, as UG1399 has it. Operands are passed by value, so that
-// a constant of a class, static const int n = 3, needs no definition of its own.
+// Results are exact: their types are wide enough for every value, as UG1399 has it. Operands are passed by value, so
+// that a constant of a class, static const int n = 3, needs no definition of its own.
 #ifndef KERAS_HLS_CSIM_AP_OPS_H
 #define KERAS_HLS_CSIM_AP_OPS_H
 
@@ -17,7 +17,15 @@ template <int W> struct ap_uint;
 template <int W, int I, ap_q_mode Q = AP_TRN, ap_o_mode O = AP_WRAP, int N = 0> struct ap_fixed;
 template <int W, int I, ap_q_mode Q = AP_TRN, ap_o_mode O = AP_WRAP, int N = 0> struct ap_ufixed;
 
+// The base of all types here. It makes the operators of this namespace, and nothing else, known wherever such a type is
+// used: a kernel's own max(a, b) or scale(a, b) must not meet the helpers of ap_detail.
+namespace ap_operators {
+struct number {};
+}  // namespace ap_operators
+
 namespace ap_detail {
+
+using ap_operators::number;
 
 // ---- operands -------------------------------------------------------------------------------------------------------
 
@@ -32,7 +40,6 @@ template <kind K, int Width, int IntegerBits, bool Signed, ap_o_mode Overflow = 
   static constexpr ap_o_mode O = Overflow;
 };
 
-struct number {};    // base of all types here; being in this namespace, it makes the operators below visible to them
 struct raw_bits {};  // says to a constructor: these are the bits, not the value
 
 template <class T, class = void> struct find_format { using type = format<kind::none, 1, 1, false>; };
@@ -123,37 +130,6 @@ template <class T> constexpr auto real_value(const T& x) {
 template <class A, class B>
 constexpr bool real_pair = format_of<A>::what == kind::real || format_of<B>::what == kind::real;
 
-template <class A, class B, if_pair<A, B> = 0> constexpr auto operator+(A a, B b) {
-  check_arithmetic<format_of<A>, format_of<B>>();
-  if constexpr (real_pair<A, B>) {
-    return real_value(a) + real_value(b);
-  } else {
-    using R = sum<format_of<A>, format_of<B>, format_of<A>::S || format_of<B>::S>;
-    return make<R>(align<R>(a) + align<R>(b));
-  }
-}
-
-template <class A, class B, if_pair<A, B> = 0> constexpr auto operator-(A a, B b) {
-  check_arithmetic<format_of<A>, format_of<B>>();
-  if constexpr (real_pair<A, B>) {
-    return real_value(a) - real_value(b);
-  } else {
-    using R = sum<format_of<A>, format_of<B>, true>;
-    return make<R>(align<R>(a) - align<R>(b));
-  }
-}
-
-template <class A, class B, if_pair<A, B> = 0> constexpr auto operator*(A a, B b) {
-  check_arithmetic<format_of<A>, format_of<B>>();
-  if constexpr (real_pair<A, B>) {
-    return real_value(a) * real_value(b);
-  } else {
-    using R = product<format_of<A>, format_of<B>>;
-    using V = typename R::Raw;
-    return make<R>(static_cast<V>(raw_of(a)) * static_cast<V>(raw_of(b)));
-  }
-}
-
 // Division cuts off towards zero. A divisor of zero is as undefined as in hardware: the processor traps.
 // Not as the vendor: its remainder by a divisor of more than 64 bits is sometimes wrong.
 // Vendor: two integers of different sign are first brought to the wider one's sign, so 1000 / -3 may be 0.
@@ -182,79 +158,24 @@ template <class R, class A, class B> constexpr R divide(raw_t<A::W, A::S> a, raw
   }
 }
 
-template <class A, class B, if_pair<A, B> = 0> constexpr auto operator/(A a, B b) {
-  check_arithmetic<format_of<A>, format_of<B>>();
-  if constexpr (real_pair<A, B>) {
-    return real_value(a) / real_value(b);
-  } else {
-    using R = quotient<format_of<A>, format_of<B>>;
-    if constexpr (format_of<A>::what == kind::native) {  // Vendor: the result has the type of b / a
-      using Swapped = quotient<format_of<B>, format_of<A>>;
-      return Swapped(divide<R, format_of<A>, format_of<B>>(raw_of(a), raw_of(b)));
-    } else {
-      return divide<R, format_of<A>, format_of<B>>(raw_of(a), raw_of(b));
-    }
-  }
-}
-
-template <class A, class B, if_pair<A, B> = 0> constexpr auto operator%(A a, B b) {
-  check_arithmetic<format_of<A>, format_of<B>>();
-  using Fa = format_of<A>;
-  using Fb = format_of<B>;
-  static_assert(Fa::what != kind::fixed && Fb::what != kind::fixed, "ap_fixed has no operator %.");
-  static_assert(!real_pair<A, B>, "ap_int has no operator % with float or double.");
-  using D = integer_division<Fa, Fb>;
-  using T = std::conditional_t<Fa::S, typename D::T, raw_t<D::W, false>>;  // Vendor: unsigned % goes by the left side
-  using R = remainder<Fa, Fb>;
-  using G = format_of<R>;
-  const R r(raw_bits(), wrap<G::W, G::S>(static_cast<T>(D::left(raw_of(a))) % static_cast<T>(D::right(raw_of(b)))));
-  if constexpr (Fa::what == kind::native) {  // Vendor: the result has the type of b % a
-    return remainder<Fb, Fa>(r);
-  } else {
-    return r;
-  }
-}
-
-template <class A, class B, if_pair<A, B> = 0> constexpr auto operator&(A a, B b) {
-  check_arithmetic<format_of<A>, format_of<B>>();
-  using R = logic<format_of<A>, format_of<B>>;
-  return make<R>(align<R>(a) & align<R>(b));
-}
-
-template <class A, class B, if_pair<A, B> = 0> constexpr auto operator|(A a, B b) {
-  check_arithmetic<format_of<A>, format_of<B>>();
-  using R = logic<format_of<A>, format_of<B>>;
-  return make<R>(align<R>(a) | align<R>(b));
-}
-
-template <class A, class B, if_pair<A, B> = 0> constexpr auto operator^(A a, B b) {
-  check_arithmetic<format_of<A>, format_of<B>>();
-  using R = logic<format_of<A>, format_of<B>>;
-  return make<R>(align<R>(a) ^ align<R>(b));
-}
-
 // ---- shifts of raw bits: the type stays, bits fall off, a negative amount shifts the other way ----------------------
 
-template <class T> constexpr long long shift_amount(const T& n) {
+// The amount, as far as it matters: 128 positions empty every number.
+template <class T> constexpr int shift_amount(const T& n) {
   if constexpr (format_of<T>::what == kind::fixed) {
-    return n.to_int();
+    return shift_amount(n.to_int());
   } else if constexpr (format_of<T>::W >= 64 && !format_of<T>::S) {
-    return raw_of(n) >> 31 ? 1LL << 31 : static_cast<long long>(raw_of(n));
+    return raw_of(n) > 128 ? 128 : static_cast<int>(raw_of(n));
   } else {
-    return static_cast<long long>(raw_of(n));
+    const auto amount = static_cast<long long>(raw_of(n));
+    return static_cast<int>(amount > 128 ? 128 : amount < -128 ? -128 : amount);
   }
 }
 
-template <int W, bool S> constexpr raw_t<W, S> shift_right(raw_t<W, S> v, long long n);
-
-template <int W, bool S> constexpr raw_t<W, S> shift_left(raw_t<W, S> v, long long n) {
-  if (n < 0) return shift_right<W, S>(v, -n);
-  return n < W ? wrap<W, S>(scale<W, false>(v, static_cast<int>(n))) : raw_t<W, S>(0);
-}
-
-template <int W, bool S> constexpr raw_t<W, S> shift_right(raw_t<W, S> v, long long n) {
-  if (n < 0) return shift_left<W, S>(v, -n);
-  return static_cast<raw_t<W, S>>(n < W ? v >> static_cast<int>(n) : v < 0 ? -1 : 0);
+template <int W, bool S> constexpr raw_t<W, S> shift(raw_t<W, S> v, int left) {
+  const int right = -left;
+  if (left >= 0) return left < W ? wrap<W, S>(scale<W, false>(v, left)) : raw_t<W, S>(0);
+  return static_cast<raw_t<W, S>>(right < W ? v >> right : v < 0 ? -1 : 0);
 }
 
 // ---- comparisons ----------------------------------------------------------------------------------------------------
@@ -315,48 +236,6 @@ template <class T> constexpr double as_double(const T& x) {
     return x;
   } else {
     return x.to_double();
-  }
-}
-
-template <class A, class B, if_pair<A, B> = 0> constexpr bool operator==(A a, B b) {
-  if constexpr (real_pair<A, B>) {
-    return as_double(a) == as_double(b);
-  } else {
-    return comparison<format_of<A>, format_of<B>>::equal(raw_of(a), raw_of(b));
-  }
-}
-
-template <class A, class B, if_pair<A, B> = 0> constexpr bool operator!=(A a, B b) { return !(a == b); }
-
-template <class A, class B, if_pair<A, B> = 0> constexpr bool operator<(A a, B b) {
-  if constexpr (real_pair<A, B>) {
-    return as_double(a) < as_double(b);
-  } else {
-    return comparison<format_of<A>, format_of<B>>::less(raw_of(a), raw_of(b));
-  }
-}
-
-template <class A, class B, if_pair<A, B> = 0> constexpr bool operator>(A a, B b) {
-  if constexpr (real_pair<A, B>) {
-    return as_double(a) > as_double(b);
-  } else {
-    return comparison<format_of<A>, format_of<B>>::greater(raw_of(a), raw_of(b));
-  }
-}
-
-template <class A, class B, if_pair<A, B> = 0> constexpr bool operator<=(A a, B b) {
-  if constexpr (real_pair<A, B>) {
-    return as_double(a) <= as_double(b);  // not !(a > b): a NaN is neither
-  } else {
-    return !comparison<format_of<A>, format_of<B>>::greater(raw_of(a), raw_of(b));
-  }
-}
-
-template <class A, class B, if_pair<A, B> = 0> constexpr bool operator>=(A a, B b) {
-  if constexpr (real_pair<A, B>) {
-    return as_double(a) >= as_double(b);
-  } else {
-    return !comparison<format_of<A>, format_of<B>>::less(raw_of(a), raw_of(b));
   }
 }
 
@@ -451,7 +330,7 @@ template <class Owner> struct range_ref : number {
   }
 };
 
-// ---- (a, b): the bits of a above those of b; const, as here (unlike the vendor's) it can't be assigned to ---
+// ---- (a, b): the bits of a above those of b; const, as here (unlike the vendor's) it can't be assigned to ----------
 
 constexpr bool is_bits(kind k) { return k == kind::integer || k == kind::range || k == kind::bit; }
 constexpr bool is_bit_pair(kind a, kind b) {
@@ -477,11 +356,145 @@ template <class A, class B> constexpr concatenation<A, B> concatenate(const A& a
   return {raw_bits(), static_cast<U>(static_cast<U>(high << bit_length(b)) | low)};
 }
 
+}  // namespace ap_detail
+
+namespace ap_operators {
+
+using namespace ap_detail;
+
+// ---- arithmetic -----------------------------------------------------------------------------------------------------
+
+template <class A, class B, if_pair<A, B> = 0> constexpr auto operator+(A a, B b) {
+  check_arithmetic<format_of<A>, format_of<B>>();
+  if constexpr (real_pair<A, B>) {
+    return real_value(a) + real_value(b);
+  } else {
+    using R = sum<format_of<A>, format_of<B>, format_of<A>::S || format_of<B>::S>;
+    return make<R>(align<R>(a) + align<R>(b));
+  }
+}
+
+template <class A, class B, if_pair<A, B> = 0> constexpr auto operator-(A a, B b) {
+  check_arithmetic<format_of<A>, format_of<B>>();
+  if constexpr (real_pair<A, B>) {
+    return real_value(a) - real_value(b);
+  } else {
+    using R = sum<format_of<A>, format_of<B>, true>;
+    return make<R>(align<R>(a) - align<R>(b));
+  }
+}
+
+template <class A, class B, if_pair<A, B> = 0> constexpr auto operator*(A a, B b) {
+  check_arithmetic<format_of<A>, format_of<B>>();
+  if constexpr (real_pair<A, B>) {
+    return real_value(a) * real_value(b);
+  } else {
+    using R = product<format_of<A>, format_of<B>>;
+    using V = typename R::Raw;
+    return make<R>(static_cast<V>(raw_of(a)) * static_cast<V>(raw_of(b)));
+  }
+}
+
+template <class A, class B, if_pair<A, B> = 0> constexpr auto operator/(A a, B b) {
+  check_arithmetic<format_of<A>, format_of<B>>();
+  if constexpr (real_pair<A, B>) {
+    return real_value(a) / real_value(b);
+  } else {
+    using R = quotient<format_of<A>, format_of<B>>;
+    if constexpr (format_of<A>::what == kind::native) {  // Vendor: the result has the type of b / a
+      using Swapped = quotient<format_of<B>, format_of<A>>;
+      return Swapped(divide<R, format_of<A>, format_of<B>>(raw_of(a), raw_of(b)));
+    } else {
+      return divide<R, format_of<A>, format_of<B>>(raw_of(a), raw_of(b));
+    }
+  }
+}
+
+template <class A, class B, if_pair<A, B> = 0> constexpr auto operator%(A a, B b) {
+  check_arithmetic<format_of<A>, format_of<B>>();
+  using Fa = format_of<A>;
+  using Fb = format_of<B>;
+  static_assert(Fa::what != kind::fixed && Fb::what != kind::fixed, "ap_fixed has no operator %.");
+  static_assert(!real_pair<A, B>, "ap_int has no operator % with float or double.");
+  using D = integer_division<Fa, Fb>;
+  using T = std::conditional_t<Fa::S, typename D::T, raw_t<D::W, false>>;  // Vendor: unsigned % goes by the left side
+  using R = remainder<Fa, Fb>;
+  using G = format_of<R>;
+  const R r(raw_bits(), wrap<G::W, G::S>(static_cast<T>(D::left(raw_of(a))) % static_cast<T>(D::right(raw_of(b)))));
+  if constexpr (Fa::what == kind::native) {  // Vendor: the result has the type of b % a
+    return remainder<Fb, Fa>(r);
+  } else {
+    return r;
+  }
+}
+
+template <class A, class B, if_pair<A, B> = 0> constexpr auto operator&(A a, B b) {
+  check_arithmetic<format_of<A>, format_of<B>>();
+  using R = logic<format_of<A>, format_of<B>>;
+  return make<R>(align<R>(a) & align<R>(b));
+}
+
+template <class A, class B, if_pair<A, B> = 0> constexpr auto operator|(A a, B b) {
+  check_arithmetic<format_of<A>, format_of<B>>();
+  using R = logic<format_of<A>, format_of<B>>;
+  return make<R>(align<R>(a) | align<R>(b));
+}
+
+template <class A, class B, if_pair<A, B> = 0> constexpr auto operator^(A a, B b) {
+  check_arithmetic<format_of<A>, format_of<B>>();
+  using R = logic<format_of<A>, format_of<B>>;
+  return make<R>(align<R>(a) ^ align<R>(b));
+}
+
+// ---- comparison -----------------------------------------------------------------------------------------------------
+
+template <class A, class B, if_pair<A, B> = 0> constexpr bool operator==(A a, B b) {
+  if constexpr (real_pair<A, B>) {
+    return as_double(a) == as_double(b);
+  } else {
+    return comparison<format_of<A>, format_of<B>>::equal(raw_of(a), raw_of(b));
+  }
+}
+
+template <class A, class B, if_pair<A, B> = 0> constexpr bool operator!=(A a, B b) { return !(a == b); }
+
+template <class A, class B, if_pair<A, B> = 0> constexpr bool operator<(A a, B b) {
+  if constexpr (real_pair<A, B>) {
+    return as_double(a) < as_double(b);
+  } else {
+    return comparison<format_of<A>, format_of<B>>::less(raw_of(a), raw_of(b));
+  }
+}
+
+template <class A, class B, if_pair<A, B> = 0> constexpr bool operator>(A a, B b) {
+  if constexpr (real_pair<A, B>) {
+    return as_double(a) > as_double(b);
+  } else {
+    return comparison<format_of<A>, format_of<B>>::greater(raw_of(a), raw_of(b));
+  }
+}
+
+template <class A, class B, if_pair<A, B> = 0> constexpr bool operator<=(A a, B b) {
+  if constexpr (real_pair<A, B>) {
+    return as_double(a) <= as_double(b);  // not !(a > b): a NaN is neither
+  } else {
+    return !comparison<format_of<A>, format_of<B>>::greater(raw_of(a), raw_of(b));
+  }
+}
+
+template <class A, class B, if_pair<A, B> = 0> constexpr bool operator>=(A a, B b) {
+  if constexpr (real_pair<A, B>) {
+    return as_double(a) >= as_double(b);
+  } else {
+    return !comparison<format_of<A>, format_of<B>>::less(raw_of(a), raw_of(b));
+  }
+}
+
+// ---- bits, and output -----------------------------------------------------------------------------------------------
+
 template <class A, class B> constexpr concatenation<A, B> operator,(A a, B b) {
   return concatenate(a, b);
 }
-
-// ---- output ---------------------------------------------------------------------------------------------------------
 
 template <class Char, class Traits, class T, std::enable_if_t<is_number(format_of<T>::what), int> = 0>
 std::basic_ostream<Char, Traits>& operator<<(std::basic_ostream<Char, Traits>& out, const T& x) {
@@ -501,6 +514,6 @@ std::basic_ostream<Char, Traits>& operator<<(std::basic_ostream<Char, Traits>& o
   }
 }
 
-}  // namespace ap_detail
+}  // namespace ap_operators
 
 #endif

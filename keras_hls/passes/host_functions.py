@@ -34,5 +34,6 @@ def leave_to_host(graph: Graph) -> Graph:
         )
     if problems:
         raise UnsupportedModel(problems)
-    host = tuple(graph[name].op.host or "" if name in renamed else "" for name in graph.outputs)
+    before = graph.host or ("",) * len(graph.outputs)
+    host = tuple(graph[name].op.host or "" if name in renamed else old for name, old in zip(graph.outputs, before))
     return replace(graph.without(renamed), notes=graph.notes + tuple(notes), host=host)

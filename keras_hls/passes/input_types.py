@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from keras_hls.errors import UnsupportedModel
-from keras_hls.fixed import Fixed, Formats, TensorType
+from keras_hls.errors import TooWide, UnsupportedModel
+from keras_hls.fixed import MAX_BITS, Fixed, Formats, TensorType
 from keras_hls.graph import Graph, Input, Node, infer
 
 
@@ -22,6 +22,8 @@ def type_inputs(graph: Graph) -> Graph:
     ------
     UnsupportedModel
         If an input is read without a quantizer, or by quantizers that no single type serves; names all such inputs.
+    TooWide
+        If such a type needs more than 63 bits.
     """
     problems: list[str] = []
     typed: dict[str, Input] = {}
@@ -29,9 +31,14 @@ def type_inputs(graph: Graph) -> Graph:
         op = node.op
         if not isinstance(op, Input) or op.port is not None:
             continue
-        formats = _asked(graph, node, problems)
-        if formats is not None:
-            typed[node.name] = replace(op, formats=formats, port=_hull(formats))
+        try:
+            formats = _asked(graph, node, problems)
+            if formats is not None:
+                typed[node.name] = replace(op, formats=formats, port=_hull(formats))
+        except TooWide as error:
+            raise TooWide(
+                f"Input {node.layer!r} can't have one type that serves all of its quantizers: {error}. Give them fewer bits"
+            ) from None
     if problems:
         raise UnsupportedModel(problems)
     return graph.with_ops(typed)
@@ -112,5 +119,7 @@ def _hull(formats: Formats) -> Fixed:
     """The port's type: holds every element's format."""
     if (uniform := formats.uniform) is not None:
         return Fixed(uniform.signed, uniform.width, uniform.integer)
-    low, high, _ = formats.bounds(formats.frac)
+    low, high, finer = formats.bounds(formats.frac)
+    if int((formats.width - formats.signed + finer)[formats.live].max(initial=0)) >= MAX_BITS:
+        raise TooWide(f"its elements together span more than {MAX_BITS} bits")
     return Fixed.covering(int(low.min()), int(high.max()), formats.frac)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_hls.errors import InvalidData
-from keras_hls.fixed import IntArray, from_float
+from keras_hls.fixed import FloatCast, IntArray
 from keras_hls.graph import Graph, Input
 
 #: Int64 values that one step may hold: two such arrays stay in a core's cache.
@@ -111,10 +111,11 @@ def to_raw(graph: Graph, x: Samples) -> list[IntArray]:
         if len(array) != len(arrays[0]):
             raise InvalidData(f"All inputs must have as many samples, not {len(arrays[0])} and {len(array)}")
         chunk = max(_CHUNK_VALUES // max(prod(op.shape), 1), 16)
-        raw = np.empty(array.shape, np.int64)
+        raw, cast = np.empty(array.shape, np.int64), FloatCast(op.formats)
         for start in range(0, len(array), chunk):
-            raw[start : start + chunk] = from_float(array[start : start + chunk], op.formats)
-        raws.append(raw << (op.port.frac - op.formats.frac))
+            raw[start : start + chunk] = cast(array[start : start + chunk])
+        # The port holds every format, so its grid is no coarser.
+        raws.append(raw << finer if (finer := op.port.frac - op.formats.frac) else raw)
     return raws
 
 
