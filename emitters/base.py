@@ -10,6 +10,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,15 +122,7 @@ class Backend(ABC):
         """
         kernels = {node.name: node.op.hls(*graph.input_types(node), plan=plans[node.name]) for node in graph}
         program = lay_out(graph, plans, kernels, name)
-        environment = jinja2.Environment(
-            loader=jinja2.FunctionLoader(lambda path: _text(self._folder() / "templates" / path)),
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-            autoescape=False,
-        )
-        environment.filters["type"] = fixed_type
+        environment = _environment(self.package)
         context = {
             "program": program,
             "options": options,
@@ -169,6 +162,23 @@ class Backend(ABC):
                     f" to {beside}"
                 )
         raise HLSError(f"No kernel header {header!r} for {self.describe()}")
+
+
+@cache
+def _environment(package: str) -> jinja2.Environment:
+    """A backend's templates; each is compiled once in a process, which takes as long as the rest of an export."""
+    folder = resources.files(package) / "templates"
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda path: _text(folder / path)),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.filters["type"] = fixed_type
+    environment.filters["native"] = native_type
+    return environment
 
 
 def _text(path: Any) -> str:
@@ -265,7 +275,7 @@ class _Layout:
         tables = {
             key: Table(
                 self.names(f"{node.name}_{key}"),
-                native_type(constant.raw),
+                native_type(constant.type.hull),
                 int(constant.raw.size),
                 constant.type.hull,
                 numbers(constant.raw),

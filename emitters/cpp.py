@@ -10,8 +10,7 @@ import numpy as np
 from keras_hls.fixed import Fixed, IntArray
 from keras_hls.options import identifier
 
-# Smallest first; each holds signed integers of so many bits.
-_NATIVE = ((8, "signed char"), (16, "short"), (32, "int"), (64, "long long"))
+_NATIVE = {1: "signed char", 2: "short", 4: "int", 8: "long long"}
 
 
 def fixed_type(fixed: Fixed) -> str:
@@ -20,11 +19,9 @@ def fixed_type(fixed: Fixed) -> str:
     return f"ap_{'' if fixed.signed else 'u'}fixed<{fixed.width}, {fixed.integer}{modes}>"
 
 
-def native_type(values: IntArray) -> str:
-    """Return the smallest plain integer type that holds all values."""
-    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
-    bits = max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0) + 1
-    return next(name for size, name in _NATIVE if bits <= size)
+def native_type(fixed: Fixed) -> str:
+    """Return the smallest plain integer type that holds the raw integers of a type."""
+    return _NATIVE[fixed.native.itemsize]
 
 
 def numbers(values: IntArray) -> str:

@@ -81,6 +81,12 @@ class Fixed:
         """Largest raw integer."""
         return (1 << (self.width - self.signed)) - 1
 
+    @property
+    def native(self) -> np.dtype[Any]:
+        """The narrowest plain signed integer type that holds every raw integer."""
+        bits = self.width + (not self.signed)
+        return np.dtype(f"int{8 if bits <= 8 else 16 if bits <= 16 else 32 if bits <= 32 else 64}")
+
     @classmethod
     def covering(cls, low: int, high: int, frac: int, rounding: str = "TRN", overflow: str = "WRAP") -> Fixed:
         """Return the narrowest type of `frac` fractional bits that holds the raw integers `low` to `high`."""

@@ -8,6 +8,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -64,16 +67,14 @@ class CSimulation:
             If the C++ doesn't compile, or crashes.
         """
         library = self.build()
-        outputs = [self.graph.types[name] for name in self.graph.outputs]
         count = len(inputs[0])
-        row = 8 * (sum(a[0].size for a in inputs if count) + sum(t.size for t in outputs))
-        step = max(_SLICE_BYTES // max(row, 1), 1)
+        step = max(_SLICE_BYTES // sum(port.row for port in self._ports()), 1)
         parts = [
             self._slice(library, [a[i : i + step] for a in inputs], threads or os.cpu_count() or 1)
             for i in range(0, count, step)
         ]
         if not parts:
-            return [np.empty((0, *t.shape), np.int64) for t in outputs]
+            return [np.empty((0, *self.graph.types[name].shape), np.int64) for name in self.graph.outputs]
         return [np.concatenate(arrays) if len(parts) > 1 else arrays[0] for arrays in zip(*parts)]
 
     def _slice(self, library: Path, inputs: Sequence[IntArray], threads: int) -> list[IntArray]:
@@ -85,15 +86,17 @@ class CSimulation:
             raise CSimulationError(f"{what} can't be run: {error}") from None
 
     def _call(self, what: str, library: Path, inputs: Sequence[IntArray], threads: int, path: Path) -> list[IntArray]:
-        outputs = [self.graph.types[name] for name in self.graph.outputs]
-        count = len(inputs[0])
-        sizes = [a[0].size for a in inputs], [t.size for t in outputs]
-        memory = _reserve(path, count * (sum(sizes[0]) + sum(sizes[1])) + 1)
-        place = 0
-        for array in inputs:
-            memory[place : place + array.size] = array.reshape(-1)
-            place += array.size
-        texts = [",".join(map(str, group)) for group in sizes]
+        count, ports = len(inputs[0]), self._ports()
+        # Regions start where any word may start, and behind the last is a word for the worker.
+        starts = list(accumulate((-(-count * port.row // 8) * 8 for port in ports), initial=0))
+        memory = _reserve(path, starts[-1] + 8)
+        values = [
+            np.ndarray((count, *port.shape), port.dtype, memory, start) for port, start in zip(ports, starts)
+        ]
+        for place, array in zip(values, inputs):
+            place[...] = array
+        places = [f"{start}:{port.row}" for port, start in zip(ports, starts)]
+        texts = [",".join(places[: len(inputs)]), ",".join(places[len(inputs) :])]
         command = [sys.executable, "-I", "-S", worker.__file__, str(library), str(path), str(count), str(threads)]
         done = subprocess.run(
             [*command, *texts],
@@ -105,23 +108,36 @@ class CSimulation:
         )
         if done.returncode:
             raise CSimulationError(f"{what} {_why(done)}")
-        if memory[-1] != count:
+        if memory[-8:].view(np.int64)[0] != count:
             raise CSimulationError(f"{what} failed: it ended before its last sample")
-        results = []
-        for kind in outputs:
-            results.append(np.array(memory[place : place + count * kind.size]).reshape(count, *kind.shape))
-            place += count * kind.size
-        return results
+        return [array.astype(np.int64) for array in values[len(inputs) :]]
+
+    def _ports(self) -> list[_Port]:
+        """The ports of the top function, inputs first."""
+        names = [node.name for node in self.graph.inputs] + list(self.graph.outputs)
+        return [_Port(self.graph.types[name].shape, self.graph.types[name].hull.native) for name in names]
 
 
-def _reserve(path: Path, words: int) -> np.memmap[Any, np.dtype[np.int64]]:
-    """Return a file as integers in memory; its space is taken at once, as a full disk under a mapped file kills."""
+@dataclass(frozen=True)
+class _Port:
+    """How a port's samples lie in memory: each in so many bytes, as the narrowest integers that hold them."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def row(self) -> int:
+        return prod(self.shape) * self.dtype.itemsize
+
+
+def _reserve(path: Path, size: int) -> np.memmap[Any, np.dtype[np.uint8]]:
+    """Return a file as memory; its space is taken at once, as a full disk under a mapped file kills."""
     with path.open("wb") as file:
         if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, 8 * words)
+            os.posix_fallocate(file.fileno(), 0, size)
         else:
-            file.truncate(8 * words)
-    return np.memmap(path, np.int64, "r+", shape=(words,))
+            file.truncate(size)
+    return np.memmap(path, np.uint8, "r+", shape=(size,))
 
 
 def _why(done: subprocess.CompletedProcess[str]) -> str:

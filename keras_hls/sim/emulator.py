@@ -6,13 +6,14 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import prod
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from keras_hls.errors import InvalidData
 from keras_hls.fixed import FloatCast, IntArray
-from keras_hls.graph import Graph, Input
+from keras_hls.graph import Graph, Input, Node
 
 #: Int64 values that one step may hold: two such arrays stay in a core's cache.
 _CHUNK_VALUES = 1 << 16
@@ -91,13 +92,17 @@ def to_raw(graph: Graph, x: Samples) -> list[IntArray]:
         names = [node.layer for node in nodes]
         if set(x) != set(names):
             raise InvalidData(f"Samples must be given for inputs {', '.join(names)}, not {', '.join(map(str, x))}")
-        arrays = [np.asarray(x[name]) for name in names]
+        values = [x[name] for name in names]
     elif len(nodes) == 1 and not (isinstance(x, (list, tuple)) and len(x) == 1 and np.ndim(x[0]) == _rank(nodes[0].op)):
-        arrays = [np.asarray(x)]
+        values = [x]
     else:
-        arrays = [np.asarray(a) for a in x]  # type: ignore[union-attr]
-    if len(arrays) != len(nodes):
-        raise InvalidData(f"Samples must be {len(nodes)} arrays, one an input, not {len(arrays)}")
+        try:
+            values = list(x)  # type: ignore[arg-type]
+        except TypeError:
+            raise InvalidData(f"Samples must be {len(nodes)} arrays, one an input, not {x!r}") from None
+    if len(values) != len(nodes):
+        raise InvalidData(f"Samples must be {len(nodes)} arrays, one an input, not {len(values)}")
+    arrays = [_array(value, node) for value, node in zip(values, nodes)]
     raws = []
     for node, array in zip(nodes, arrays):
         op = node.op
@@ -117,6 +122,13 @@ def to_raw(graph: Graph, x: Samples) -> list[IntArray]:
         # The port holds every format, so its grid is no coarser.
         raws.append(raw << finer if (finer := op.port.frac - op.formats.frac) else raw)
     return raws
+
+
+def _array(value: npt.ArrayLike, node: Node) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise InvalidData(f"Samples of input {node.layer!r} must be an array: {error}") from None
 
 
 def _rank(op: object) -> int:

@@ -2,8 +2,9 @@
 
 Started as a script with nothing but the standard library, because it starts in a few milliseconds then.
 
-Arguments: library, data file, samples, threads, sizes of the inputs, sizes of the outputs (comma-separated). The data
-file holds all inputs and then all outputs, each as int64, samples first, and at last how many samples were run.
+Arguments: library, data file, samples, threads, places of the inputs, places of the outputs. A place is "start:row": where
+an array's samples start in the data file, and the bytes of each; places are separated by commas. The file's last word
+becomes how many samples were run.
 """
 
 import ctypes
@@ -12,28 +13,21 @@ import sys
 import threading
 
 
-def main(library: str, data: str, samples: str, workers: str, input_sizes: str, output_sizes: str) -> None:
+def main(library: str, data: str, samples: str, workers: str, inputs: str, outputs: str) -> None:
     """Fill the outputs of the data file."""
     run = ctypes.CDLL(library).keras_hls_run
     run.restype = None
     run.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_ulonglong]
-    sizes = [[int(n) for n in text.split(",")] for text in (input_sizes, output_sizes)]
+    places = [[[int(n) for n in place.split(":")] for place in text.split(",")] for text in (inputs, outputs)]
     count = int(samples)
     with open(data, "r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
         anchor = ctypes.c_char.from_buffer(memory)
-        place = ctypes.addressof(anchor)
-        starts: list[list[tuple[int, int]]] = []
-        for group in sizes:
-            starts.append([])
-            for size in group:
-                starts[-1].append((place, size * 8))
-                place += size * 8 * count
-
+        begin = ctypes.addressof(anchor)
         finished: list[int] = []
 
         def part(first: int, last: int) -> None:
             ins, outs = (
-                (ctypes.c_void_p * len(pairs))(*(start + first * step for start, step in pairs)) for pairs in starts
+                (ctypes.c_void_p * len(group))(*(begin + start + first * row for start, row in group)) for group in places
             )
             run(ctypes.cast(ins, ctypes.c_void_p), ctypes.cast(outs, ctypes.c_void_p), last - first)
             finished.append(last - first)
@@ -42,13 +36,13 @@ def main(library: str, data: str, samples: str, workers: str, input_sizes: str, 
         cuts = [count * i // number for i in range(number + 1)]
         # The top function keeps its arrays on the stack, and those of a large network are large.
         threading.stack_size(256 << 20)
-        pool = [threading.Thread(target=part, args=cut) for cut in zip(cuts, cuts[1:])]
+        pool = [threading.Thread(target=part, args=(cuts[i], cuts[i + 1])) for i in range(number)]
         for thread in pool:
             thread.start()
         for thread in pool:
             thread.join()
         # What ended early, even as if all were well, didn't come to here.
-        ctypes.c_longlong.from_address(place).value = sum(finished)
+        ctypes.c_longlong.from_address(begin + len(memory) - 8).value = sum(finished)
         del anchor
 
 
