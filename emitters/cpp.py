@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable
 
 import numpy as np
@@ -26,9 +25,9 @@ def native_type(fixed: Fixed) -> str:
 
 def numbers(values: IntArray) -> str:
     """Return integers separated by commas, in lines of readable length."""
-    # -2**63 has no literal in C++, but none of our integers needs more than 63 bits.
-    text = ", ".join(map(str, np.asarray(values).reshape(-1).tolist()))
-    return textwrap.fill(text, 116, initial_indent="    ", subsequent_indent="    ", break_long_words=False)
+    words = list(map(str, np.asarray(values).reshape(-1).tolist()))
+    row = max(112 // (max(map(len, words), default=1) + 2), 1)
+    return ",\n".join("    " + ", ".join(words[i : i + row]) for i in range(0, len(words), row))
 
 
 # What no name in the project may be: words of the language, macros of its library, variables of the templates.
@@ -36,7 +35,7 @@ _WORDS = """
     alignas and_eq bitand bitor char16_t char32_t char8_t compl const_cast consteval constinit decltype dynamic_cast
     noexcept not_eq nullptr or_eq reinterpret_cast requires static_assert static_cast thread_local typeid wchar_t xor_eq
     assert errno stdin stdout stderr EOF INFINITY NAN NULL
-    answer count i inputs j keras_hls_run open_data outputs raw samples wrong
+    answer count i inputs j keras_hls_run open_data outputs ports raw samples wrong
 """
 
 
