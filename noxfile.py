@@ -15,7 +15,7 @@ PYTEST = ("pytest", "-n", "2", "--dist", "worksteal")
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style of every file."""
-    session.install("ruff>=0.12")
+    session.install("ruff~=0.17.6")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
 
@@ -23,7 +23,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Types of what users install: an editable install would show the checker the core folder only."""
-    session.install(".", "mypy>=1.15")
+    session.install(".", "mypy~=2.4")
     session.chdir(session.create_tmp())
     session.run("mypy", "--config-file", f"{session.invoked_from}/pyproject.toml", "-p", "keras_hls")
 

@@ -9,9 +9,6 @@ from keras_hls.api import snapshot
 from keras_hls.errors import InvalidData, TooWide, UnsupportedModel
 from keras_hls.sim.emulator import Samples, to_raw
 
-# Problems of a model that has seen no data yet: a quantizer that wraps is calibrated by the training itself.
-_MENDED_BY_TRAINING = ("never calibrated", "isn't built")
-
 
 def check_model(model: Any, options: Mapping[str, Any], validation: Samples | None) -> None:
     """Refuse a model that can't be exported whatever it learns, and samples that don't fit it.
@@ -30,7 +27,8 @@ def check_model(model: Any, options: Mapping[str, Any], validation: Samples | No
         # Bit widths that are trained may shrink.
         return
     except UnsupportedModel as error:
-        problems = [problem for problem in error.problems if not any(text in problem for text in _MENDED_BY_TRAINING)]
+        # What only waits for data is mended by the training itself.
+        problems = [problem for problem in error.problems if problem not in error.untrained]
         if problems:
             raise UnsupportedModel(problems) from None
         return

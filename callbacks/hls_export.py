@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from keras_hls.folder import check_target
 from keras_hls.options import Options
 from keras_hls.project import Project, reference
 from keras_hls.sim.emulator import Samples
-from keras_hls.snapshot import Snapshot
+from keras_hls.snapshots import Snapshot
 from keras_hls.verification import Verification, sample_inputs
 
 #: With what a project is verified if no samples are given.
@@ -143,12 +143,7 @@ class HLSExport(keras.callbacks.Callback):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         # The model belongs to a training, and so do the thread and the function that ask it.
-        state = {**self.__dict__, "_model": None, "_recorder": None, "_reference": None, "project": None}
-        if self.project is not None:
-            # Opened anew, it holds nothing that can't be copied; the folder may be gone.
-            with suppress(HLSError):
-                state["project"] = Project(self.project.directory)
-        return state
+        return {**self.__dict__, "_model": None, "_recorder": None, "_reference": None}
 
     # What Keras calls.
 
@@ -254,7 +249,7 @@ class HLSExport(keras.callbacks.Callback):  # type: ignore[misc]
             # It is there, for a look at it.
             self.project = Project(self.directory)
             raise
-        self.verification = self.project.verify(samples, expected=expected)
+        self.verification = self.project.verification
         self._say(str(self.verification))
         if self.validation is None:
             self._say("Give HLSExport samples, as validation=..., to hold the project against Keras as well.")

@@ -17,7 +17,7 @@ from typing import Any
 from keras_hls import tracking
 from keras_hls.cost import ResourceEstimate
 from keras_hls.project import Project
-from keras_hls.snapshot import Snapshot
+from keras_hls.snapshots import Snapshot
 
 
 class Recorder:

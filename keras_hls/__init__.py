@@ -17,7 +17,7 @@ _HOMES = {
     "snapshot": "keras_hls.api",
     "estimate": "keras_hls.api",
     "Project": "keras_hls.project",
-    "Snapshot": "keras_hls.snapshot",
+    "Snapshot": "keras_hls.snapshots",
     "HLSModelMixin": "keras_hls.mixin",
     "enable": "keras_hls.mixin",
     "HLSError": "keras_hls.errors",
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from keras_hls.errors import HLSError, HLSWarning
     from keras_hls.mixin import HLSModelMixin, enable
     from keras_hls.project import Project
-    from keras_hls.snapshot import Snapshot
+    from keras_hls.snapshots import Snapshot
 
 
 def __getattr__(name: str) -> Any:

@@ -13,7 +13,7 @@ from keras_hls.options import Options
 from keras_hls.passes import prepare
 from keras_hls.project import Project
 from keras_hls.sim.emulator import Samples
-from keras_hls.snapshot import Snapshot
+from keras_hls.snapshots import Snapshot
 
 
 def snapshot(model: Any, **options: Any) -> Snapshot:
@@ -37,11 +37,11 @@ def snapshot(model: Any, **options: Any) -> Snapshot:
     TooWide
         If a value would need more than 63 bits.
     """
-    from keras_hls.frontends import keras_v3
+    from keras_hls.frontends import live_model
     from keras_hls.layers_ext import READERS
 
     chosen = Options.of(**options)
-    graph = prepare(keras_v3.read(_loaded(model), READERS), softmax=chosen.softmax)
+    graph = prepare(live_model.read(_loaded(model), READERS), softmax=chosen.softmax)
     chosen.plans(graph)
     return Snapshot(graph, chosen)
 

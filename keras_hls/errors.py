@@ -21,10 +21,13 @@ class UnsupportedModel(HLSError, ValueError):
     ----------
     problems : tuple of str
         One sentence a layer: its name, its class, why, and what to do.
+    untrained : tuple of str
+        Those of them that training, or calibration, mends.
     """
 
-    def __init__(self, problems: Iterable[str]):
+    def __init__(self, problems: Iterable[str], untrained: Iterable[str] = ()):
         self.problems = tuple(problems)
+        self.untrained = tuple(untrained)
         count = len(self.problems)
         head = "1 layer can't be exported" if count == 1 else f"{count} layers can't be exported"
         super().__init__(f"{head}: " + "; ".join(self.problems))

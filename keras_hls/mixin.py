@@ -9,7 +9,7 @@ from keras_hls.cost import ResourceEstimate
 from keras_hls.errors import HLSError
 from keras_hls.project import Project
 from keras_hls.sim.emulator import Samples
-from keras_hls.snapshot import Snapshot
+from keras_hls.snapshots import Snapshot
 
 
 class HLSModelMixin:

@@ -92,9 +92,9 @@ class Options:
             for key in entry:
                 _one_of(f"layers[{name!r}] key", key, LAYER_OPTIONS)
             _check_plan(f"layers[{name!r}] ", entry)
-        if self.project_name is not None:
-            if not isinstance(self.project_name, str) or identifier(self.project_name) != self.project_name:
-                raise InvalidOption(f"project_name must be a C++ identifier, not {self.project_name!r}")
+        name = self.project_name
+        if name is not None and (not isinstance(name, str) or identifier(name) != name):
+            raise InvalidOption(f"project_name must be a C++ identifier, not {self.project_name!r}")
 
     @classmethod
     def of(cls, **options: Any) -> Options:

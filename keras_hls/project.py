@@ -41,6 +41,8 @@ class Project:
     name : str
         Of the top function.
     options : Options
+    verification : Verification or None
+        What the export's verification found; None if there was none in this process.
 
     Raises
     ------
@@ -59,6 +61,12 @@ class Project:
         except (LookupError, TypeError):
             raise self._damaged(MANIFEST) from None
         self._model = model
+        self.verification: Verification | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is read or built from the folder can be again, and the model belongs to its process.
+        cached = ("graph", "estimate", "simulation", "_emulator")
+        return {**{k: v for k, v in self.__dict__.items() if k not in cached}, "_model": None}
 
     def __repr__(self) -> str:
         return f"Project({str(self.directory)!r})"
@@ -172,9 +180,9 @@ class Project:
 
 def reference(model: Any, graph: Graph) -> Callable[[Samples], list[npt.NDArray[Any]]]:
     """Return a function from samples to Keras's values at the outputs of a model's graph, one array an output."""
-    from keras_hls.frontends import keras_v3
+    from keras_hls.frontends import live_model
 
-    run = keras_v3.reference(model, [name == "softmax" for name in graph.host] or [False] * len(graph.outputs))
+    run = live_model.reference(model, [name == "softmax" for name in graph.host] or [False] * len(graph.outputs))
 
     def answer(x: Samples) -> list[npt.NDArray[Any]]:
         inputs = graph.inputs

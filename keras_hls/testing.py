@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -200,6 +200,11 @@ def _check_work(case: Case, inputs: list[IntArray], output: IntArray) -> None:
         work = case.op.work(*case.types, plan=plan)
         kernel = case.op.hls(*case.types, plan=plan)
         assert (kernel is None) == case.op.wiring, f"{name}: hls must be None exactly where the op is only wiring"
+        if kernel is not None and kernel.cast is not None:
+            to = replace(kernel.cast, rounding="TRN", overflow="WRAP")
+            assert to == case.op.infer(*case.types).hull, (
+                f"{name}: its C++ casts to {to}, which isn't the type of its output"
+            )
         assert work.interval >= 1, f"{name}: an interval is at least one cycle"
         assert all(u.count > 0 and min(u.widths) >= 0 for u in work.units), f"{name}: a unit counts nothing"
         if case.op.wiring:

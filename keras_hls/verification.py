@@ -59,7 +59,7 @@ class Verification:
         else:
             lines.append(f"C-simulation against emulator: {self.csim_different:,} of {self.values:,} values differ.")
         if self.keras_different is None:
-            lines.append("There was no Keras model to compare with.")
+            lines.append("Keras wasn't asked.")
         else:
             same = self.samples - self.samples_different
             lines.append(f"Hardware answer equals Keras's, every bit, in {same:,} of {self.samples:,} samples.")

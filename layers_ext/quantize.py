@@ -64,13 +64,13 @@ class Quantize(Op):
         cast = self._on(x)
         rounding = self.formats.rounding if cast.rounds.any() else "TRN"
         overflow = self.formats.overflow if cast.overflows.any() else "WRAP"
-        uniform = self.formats.uniform
-        # ap_fixed lets -1 into one signed bit, which symmetric saturation leaves at 0.
-        if uniform is None or (overflow == "SAT_SYM" and uniform.signed and uniform.width == 1):
+        uniform, hull = self.formats.uniform, cast.type.hull
+        # Where values saturate, the ends of the hull are those of the format, but for the ends of one signed bit: 0 alone
+        # is held by an unsigned bit, which goes to 1; and ap_fixed lets -1 into one that saturates symmetrically.
+        odd = cast.overflows.any() and uniform is not None and uniform.signed and min(uniform.width, hull.width) == 1
+        if uniform is None or odd:
             return _per_element(cast, rounding, overflow)
-        # Saturation is to the ends of the format itself; what can't overflow may need fewer bits.
-        fixed = uniform if cast.overflows.any() else cast.type.hull
-        to = Fixed(fixed.signed, fixed.width, fixed.integer, rounding, overflow)
+        to = Fixed(hull.signed, hull.width, hull.integer, rounding, overflow)
         return Kernel("quantize", "quantize", {"size": x.size}, cast=to)
 
 

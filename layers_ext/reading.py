@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
-from keras_hls.frontends.view import Builder, LayerView, ReadError, Reader, Ref
+from keras_hls.frontends.view import Builder, LayerView, Reader, ReadError, Ref
 from keras_hls.layers_ext.quantize import Quantize
 
 __all__ = ["READERS", "Builder", "LayerView", "ReadError", "Ref", "reads"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 
 from keras_hls.fixed import IntArray, TensorType
-from keras_hls.graph import Kernel, Op, Plan, Work
+from keras_hls.graph import Op, Plan, Work
 from keras_hls.layers_ext.reading import Builder, LayerView, Ref, reads
 
 

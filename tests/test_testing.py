@@ -100,6 +100,8 @@ class RightForHarnessTest(Op):
                 return Kernel("quantize", "quantize", size)
             case "size":
                 return Kernel("relu", "relu", {"size": inputs[0].size - 1})
+            case "cast of the kernel":
+                return Kernel("relu", "relu", size, cast=Fixed(False, 9, 6))
             case "no header":
                 return Kernel("relu", "relu_of_nobody", size)
         return Kernel("relu", "relu", size)
@@ -144,6 +146,7 @@ class RightForHarnessTest(Op):
         ("width", "counts nothing"),
         ("interval", "at least one cycle"),
         ("no kernel", "hls must be None exactly where"),
+        ("cast of the kernel", "casts to ufixed<9, 6>"),
         ("wiring", "wiring hands on"),
         ("identity", "leaves as it is"),
         ("cast", "more than to cast"),

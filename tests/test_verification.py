@@ -92,7 +92,7 @@ def test_without_simulation_or_keras(answers):
     assert compare(network(), answers, None, None) == Verification(20, 180, None, None)
     text = str(compare(network(), answers, None, None))
     assert "C-simulation didn't run" in text
-    assert "no Keras model" in text
+    assert "Keras wasn't asked" in text
 
 
 def test_no_samples():

@@ -11,7 +11,6 @@ from keras_hls.errors import InvalidData, TooWide
 from keras_hls.fixed.casting import quantize, scalar_if_same
 from keras_hls.fixed.formats import MAX_BITS, BoolArray, Fixed, FloatArray, Formats, IntArray
 
-
 # Bits of raw integers that doubles and single floats hold, with room for a step beyond.
 _EXACT_BITS = {np.dtype(np.float64): 50, np.dtype(np.float32): 22}
 _QUICK_ROUNDING = ("TRN", "RND", "RND_CONV")

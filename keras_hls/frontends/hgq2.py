@@ -16,7 +16,7 @@ import numpy as np
 from keras_hls.errors import TooWide
 from keras_hls.fixed import Constant, Formats
 from keras_hls.frontends.keras_v3 import KerasView, constant, to_numpy
-from keras_hls.frontends.view import ReadError
+from keras_hls.frontends.view import ReadError, Untrained
 
 _ROUNDING = {"TRN": "TRN", "RND": "RND", "RND_CONV": "RND_CONV", "S_RND": "RND", "S_RND_CONV": "RND_CONV"}
 _OVERFLOW = {"WRAP": "WRAP", "SAT": "SAT", "SAT_SYM": "SAT_SYM"}
@@ -55,7 +55,7 @@ class HGQ2View(KerasView):
         if not getattr(self.layer, "enable_oq", False):
             return None
         if not self.layer.oq.built:
-            raise ReadError("its output quantizer isn't built; call the model once")
+            raise Untrained("its output quantizer isn't built; call the model once")
         shape = tuple(self.layer.compute_output_shape(self._shape_argument()))
         return self._formats(self.layer.oq, shape, "output quantizer")
 
@@ -104,7 +104,7 @@ class HGQ2View(KerasView):
             return
         never = bool((i <= _UNTRACED).all()) or self._untouched(own)
         if never and not getattr(own, "_is_weight", False):
-            raise ReadError(
+            raise Untrained(
                 f"its {what} wraps and was never calibrated: its integer bits haven't seen data. Train the model, or"
                 " run hgq.utils.trace_minmax(model, data)"
             )

@@ -7,13 +7,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from keras_hls.fixed import Constant, Formats, TensorType
-from keras_hls.graph import Graph, Node, Op, infer
+from keras_hls.fixed import Constant, Formats
+from keras_hls.graph import Graph, Node, Op
 from keras_hls.options import identifier
 
 
 class ReadError(Exception):
     """A layer can't be read: the reason and what to do, to be completed with the layer's name by the walk."""
+
+
+class Untrained(ReadError):
+    """A layer can't be read yet: it has to see data first."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +69,7 @@ class LayerView(ABC):
 
 
 class Builder:
-    """The graph under construction.
-
-    Parameters
-    ----------
-    infer_ahead : bool
-        Types aren't known before inputs have their formats; so nothing here asks for them.
-    """
+    """The graph under construction; types are inferred when it is whole, as those of inputs follow from what reads them."""
 
     def __init__(self) -> None:
         self._nodes: list[Node] = []
@@ -96,5 +94,3 @@ class Builder:
 #: How a layer class is read: takes the layer, the builder and one Ref an input, and returns the Ref of its output.
 Reader = Callable[..., Ref]
 Readers = Mapping[str, Reader]
-
-__all__ = ["Builder", "LayerView", "ReadError", "Reader", "Readers", "Ref", "TensorType", "infer"]

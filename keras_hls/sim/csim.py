@@ -90,9 +90,7 @@ class CSimulation:
         # Regions start where any word may start, and behind the last is a word for the worker.
         starts = list(accumulate((-(-count * port.row // 8) * 8 for port in ports), initial=0))
         memory = _reserve(path, starts[-1] + 8)
-        values = [
-            np.ndarray((count, *port.shape), port.dtype, memory, start) for port, start in zip(ports, starts)
-        ]
+        values = [np.ndarray((count, *port.shape), port.dtype, memory, start) for port, start in zip(ports, starts)]
         for place, array in zip(values, inputs):
             place[...] = array
         places = [f"{start}:{port.row}" for port, start in zip(ports, starts)]

@@ -27,7 +27,8 @@ def main(library: str, data: str, samples: str, workers: str, inputs: str, outpu
 
         def part(first: int, last: int) -> None:
             ins, outs = (
-                (ctypes.c_void_p * len(group))(*(begin + start + first * row for start, row in group)) for group in places
+                (ctypes.c_void_p * len(group))(*(begin + start + first * row for start, row in group))
+                for group in places
             )
             run(ctypes.cast(ins, ctypes.c_void_p), ctypes.cast(outs, ctypes.c_void_p), last - first)
             finished.append(last - first)

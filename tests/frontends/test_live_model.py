@@ -15,7 +15,7 @@ from hgq.layers import QAdd, QBatchNormDense, QDense, Quantizer  # noqa: E402
 
 import keras_hls  # noqa: E402
 from keras_hls.errors import InvalidData, InvalidModel, UnsupportedModel  # noqa: E402
-from keras_hls.frontends import keras_v3  # noqa: E402
+from keras_hls.frontends import live_model  # noqa: E402
 from keras_hls.graph import Input  # noqa: E402
 from keras_hls.layers_ext import READERS  # noqa: E402
 
@@ -648,7 +648,7 @@ def test_reading_changes_nothing(saved):
 def test_the_raw_graph_has_a_node_for_every_call():
     (x,) = inputs("x")
     y = dense(3, "d", activation="relu")(x)
-    graph = keras_v3.read(keras.Model(x, keras.layers.Activation("linear", name="same")(y)), READERS)
+    graph = live_model.read(keras.Model(x, keras.layers.Activation("linear", name="same")(y)), READERS)
     assert [(n.name, type(n.op).__name__, n.inputs, n.layer) for n in graph] == [
         ("x", "Input", (), "x"),
         ("d_iq", "Quantize", ("x",), "d"),

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import sys
-import types
-import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -20,9 +17,10 @@ import keras_hls
 from keras_hls import storage
 from keras_hls.cost import ResourceEstimate
 from keras_hls.cost import estimate as estimate_cost
-from keras_hls.errors import HLSError, HLSWarning, InvalidData, InvalidOption, OutputFolderError, VerificationError
+from keras_hls.differences import Difference
+from keras_hls.errors import HLSError, InvalidData, InvalidOption, OutputFolderError, VerificationError
 from keras_hls.folder import check_target, write_file, write_folder
-from keras_hls.graph import Graph, Input, op_fields
+from keras_hls.graph import Graph
 from keras_hls.options import Options, identifier
 from keras_hls.sim.emulator import Emulator, Samples, predict, to_raw
 from keras_hls.verification import sample_inputs
@@ -137,7 +135,7 @@ class Snapshot:
 
     def diff(self, other: Snapshot) -> Difference:
         """Return what changed, by layer, from this snapshot to `other`."""
-        return Difference(self, other)
+        return Difference(self.graph, other.graph)
 
     def export(
         self,
@@ -199,83 +197,13 @@ class Snapshot:
         write_folder(folder, files, about)
         project = Project(folder, model=model)
         if samples is not None:
-            result = project.verify(samples, expected=expected)
-            if not result.ok:
-                raise VerificationError(f"Project {str(folder)!r} doesn't answer as the model does. {result}")
+            project.verification = project.verify(samples, expected=expected)
+            if not project.verification.ok:
+                raise VerificationError(
+                    f"Project {str(folder)!r} doesn't answer as the model does. {project.verification}"
+                )
         return project
 
 
 def _plain(options: Options) -> dict[str, Any]:
     return {**asdict(options), "layers": {name: dict(entry) for name, entry in options.layers.items()}}
-
-
-@dataclass(frozen=True)
-class Difference:
-    """What changed between two snapshots, by layer."""
-
-    before: Snapshot
-    after: Snapshot
-
-    @property
-    def layers(self) -> dict[str, tuple[str, ...]]:
-        """For each layer that changed, what did, one phrase each."""
-        old, new = ({n.name: n for n in s.graph} for s in (self.before, self.after))
-        found: dict[str, list[str]] = {}
-        for name in {**old, **new}:
-            if name not in new:
-                found.setdefault(old[name].layer, []).append(f"{name} is gone")
-            elif name not in old:
-                found.setdefault(new[name].layer, []).append(f"{name} is new")
-            else:
-                found.setdefault(new[name].layer, []).extend(self._node(name))
-        return {layer: tuple(phrases) for layer, phrases in found.items() if phrases}
-
-    def _node(self, name: str) -> list[str]:
-        a, b = self.before.graph, self.after.graph
-        phrases = []
-        if str(a.types[name].hull) != str(b.types[name].hull):
-            phrases.append(f"{name}: {a.types[name].hull} became {b.types[name].hull}")
-        first, second = a[name].op, b[name].op
-        if type(first) is not type(second):
-            return [*phrases, f"{name}: {type(first).__name__} became {type(second).__name__}"]
-        if isinstance(first, Input):
-            return phrases
-        ours, theirs = op_fields(first), op_fields(second)
-        for field, value in ours.items():
-            if (count := _changed(value, theirs[field])) is not None:
-                phrases.append(f"{name}.{field}: {count} changed")
-        return phrases
-
-    def __bool__(self) -> bool:
-        return bool(self.layers)
-
-    def __str__(self) -> str:
-        lines = [f"{layer}: {'; '.join(phrases)}" for layer, phrases in self.layers.items()]
-        return "\n".join(lines) or "No difference."
-
-
-def _changed(a: Any, b: Any) -> str | None:
-    """How much of a field changed, in words; None if nothing did."""
-    from keras_hls.fixed import Constant
-
-    if isinstance(a, Constant) and isinstance(b, Constant) and a.shape == b.shape:
-        count = int((np.ldexp(a.raw.astype(float), -a.frac) != np.ldexp(b.raw.astype(float), -b.frac)).sum())
-        return f"{count:,} of {a.raw.size:,} numbers" if count else None
-    return None if storage.equal(a, b) else "its value"
-
-
-def warn(message: str) -> None:
-    """Warn of something that doesn't stop anything."""
-    warnings.warn(message, HLSWarning, stacklevel=3)
-
-
-class _Callable(types.ModuleType):
-    """This module: once it's imported, it stands where `keras_hls.snapshot`, the function, would be looked up."""
-
-    def __call__(self, model: Any, **options: Any) -> Snapshot:
-        from keras_hls.api import snapshot
-
-        return snapshot(model, **options)
-
-
-sys.modules[__name__].__class__ = _Callable
