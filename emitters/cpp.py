@@ -49,6 +49,7 @@ class Names:
         base = identifier(wish)
         name, count = base, 1
         while name in self._taken:
-            name, count = f"{base}_{count}", count + 1
+            # Two underscores in a row belong to the compiler.
+            name, count = f"{base.rstrip('_')}_{count}", count + 1
         self._taken.add(name)
         return name

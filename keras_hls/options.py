@@ -92,8 +92,8 @@ class Options:
             for key in entry:
                 _one_of(f"layers[{name!r}] key", key, LAYER_OPTIONS)
             _check_plan(f"layers[{name!r}] ", entry)
-        name = self.project_name
-        if name is not None and (not isinstance(name, str) or identifier(name) != name):
+        top = self.project_name
+        if top is not None and (not isinstance(top, str) or identifier(top) != top):
             raise InvalidOption(f"project_name must be a C++ identifier, not {self.project_name!r}")
 
     @classmethod

@@ -117,7 +117,7 @@ class Dense(Op):
             return self._shared_work(x, y, positions, plan.reuse_factor)
         widths = x.widths.reshape(positions, self.n_in)
         live = widths > 0
-        used = (self.kernel.raw != 0) & live.any(0)[:, None]
+        used = (self.kernel.raw != 0) & (widths.max(0, initial=0) > 0)[:, None]
         # One multiplier serves all outputs that take the same multiple of an input.
         rows, columns = np.nonzero(used)
         values = self.kernel.raw[rows, columns]

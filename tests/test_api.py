@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,17 @@ import pytest
 
 import keras_hls
 from keras_hls import folder as folder_module
-from keras_hls.errors import HLSError, HLSWarning, InvalidData, InvalidModel, InvalidOption, OutputFolderError
-from keras_hls.errors import TooWide, UnsupportedModel, VerificationError
+from keras_hls.errors import (
+    HLSError,
+    HLSWarning,
+    InvalidData,
+    InvalidModel,
+    InvalidOption,
+    OutputFolderError,
+    TooWide,
+    UnsupportedModel,
+    VerificationError,
+)
 
 # -- importing: needs no Keras
 
@@ -481,14 +489,11 @@ def test_a_disk_that_fails_in_mid_write_leaves_no_half_project(model, tmp_path, 
         written.append(path)
         return write(path, data)
 
-    with (
-        monkeypatch.context() as patch,
-        pytest.raises(
-            OutputFolderError, match=rf"^Output folder '.*net' can't be written: {why}\. Nothing was left there$"
-        ),
-    ):
-        patch.setattr(Path, "write_bytes", failing)
+    sentence = rf"^Output folder '.*net' can't be written: {why}\. Nothing was left there$"
+    monkeypatch.setattr(Path, "write_bytes", failing)
+    with pytest.raises(OutputFolderError, match=sentence):
         keras_hls.export_hls(model, folder, verify=False)
+    monkeypatch.undo()
     assert tree(tmp_path) == before
     assert [p.name for p in tmp_path.iterdir()] == (["net"] if there else [])
     assert len(written) == after

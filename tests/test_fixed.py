@@ -591,9 +591,10 @@ def test_from_float_at_every_end(rounding, overflow):
         half = float(power(-frac - 1))
         values = [v for n in near for v in (n, n + half, n - half, math.nextafter(n, math.inf), math.nextafter(n, 0.0))]
         values += [1e300, -1e300, 1.7e308, -1.7e308, 5e-324, -5e-324, 0.49999999999999994, -0.0]
-        answers = from_float(values, fixed)
-        wanted = [of_fixed(Fraction(v), fixed) * power(frac) for v in values]
-        assert answers.tolist() == wanted, str(fixed)
+        single = np.array([v for v in values if abs(v) < 1e38], np.float32)
+        for array in (values, single, single[np.abs(single) < fixed.high]):
+            wanted = [of_fixed(Fraction(float(v)), fixed) * power(frac) for v in array]
+            assert from_float(array, fixed).tolist() == wanted, str(fixed)
 
 
 @pytest.mark.parametrize(("rounding", "overflow"), MODES)
@@ -608,10 +609,11 @@ def test_from_float_of_random_types(rounding, overflow):
         # Magnitudes around the least bit and the range, ties among them, in double and in single precision.
         scale = np.concatenate([np.full(20, 3 - frac), rng.integers(-3 - frac, width + 4 - frac, 20)])
         values = np.ldexp(rng.choice([rng.normal(size=40), rng.integers(-40, 40, 40) / 4]), np.clip(scale, -1076, 1015))
-        if width < 24 and abs(frac) < 90:
-            values = np.concatenate([values, values.astype(np.float32)])
-        wanted = [of_fixed(Fraction(float(v)), fixed) * power(frac) for v in values]
-        assert from_float(values, fixed).tolist() == wanted, str(fixed)
+        single = values[np.abs(values) < 1e38].astype(np.float32)
+        half = values[np.abs(values) < 6e4].astype(np.float16)
+        for array in (values, single, half, np.nextafter(single, np.float32(0)), values[:1], single[:0]):
+            wanted = [of_fixed(Fraction(float(v)), fixed) * power(frac) for v in array]
+            assert from_float(array, fixed).tolist() == wanted, f"{fixed} of {array.dtype}"
 
 
 @st.composite
@@ -632,12 +634,14 @@ def heterogeneous_floats(draw):
 @pytest.mark.filterwarnings("error")
 def test_from_float_per_element(case):
     formats, rows = case
-    result = from_float(rows, formats)
-    for row, answers in zip(rows, result):
-        for i, (value, answer) in enumerate(zip(row, answers)):
-            format_ = (bool(formats.signed[i]), int(formats.width[i]), int(formats.integer[i]))
-            exact = cast(Fraction(value), *format_, formats.rounding, formats.overflow)
-            assert int(answer) * power(-formats.frac) == exact
+    single = np.clip(rows, -1e38, 1e38).astype(np.float32)
+    for array in (np.asarray(rows), single, single[:, :1], single[0]):
+        spread, result = (np.broadcast_to(a, np.shape(rows)) for a in (array, from_float(array, formats)))
+        for row, answers in zip(spread, result):
+            for i, (value, answer) in enumerate(zip(row, answers)):
+                format_ = (bool(formats.signed[i]), int(formats.width[i]), int(formats.integer[i]))
+                exact = cast(Fraction(float(value)), *format_, formats.rounding, formats.overflow)
+                assert int(answer) * power(-formats.frac) == exact
 
 
 def test_from_float_refuses_formats_that_together_span_more_than_63_bits():

@@ -12,7 +12,7 @@ from keras_hls.fixed.casting import quantize, scalar_if_same
 from keras_hls.fixed.formats import MAX_BITS, BoolArray, Fixed, FloatArray, Formats, IntArray
 
 # Bits of raw integers that doubles and single floats hold, with room for a step beyond.
-_EXACT_BITS = {np.dtype(np.float64): 50, np.dtype(np.float32): 22}
+_EXACT_BITS: dict[np.dtype[Any], int] = {np.dtype(np.float64): 50, np.dtype(np.float32): 22}
 _QUICK_ROUNDING = ("TRN", "RND", "RND_CONV")
 
 
@@ -74,6 +74,7 @@ class FloatCast:
             If an integer needs more than 63 bits.
         """
         array = np.asarray(values)
+        array = np.broadcast_to(array, np.broadcast_shapes(array.shape, self.formats.shape))
         if array.dtype.kind in "iu" and array.size and max(-int(array.min()), int(array.max())) > 2**53:
             return _from_large_integers(array, self.formats)
         if array.dtype != np.float32:

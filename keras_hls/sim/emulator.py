@@ -92,7 +92,7 @@ def to_raw(graph: Graph, x: Samples) -> list[IntArray]:
         names = [node.layer for node in nodes]
         if set(x) != set(names):
             raise InvalidData(f"Samples must be given for inputs {', '.join(names)}, not {', '.join(map(str, x))}")
-        values = [x[name] for name in names]
+        values: list[Any] = [x[name] for name in names]
     elif len(nodes) == 1 and not (isinstance(x, (list, tuple)) and len(x) == 1 and np.ndim(x[0]) == _rank(nodes[0].op)):
         values = [x]
     else:

@@ -130,8 +130,8 @@ def test_a_loaded_project_answers_without_keras(trained):
     x = np.linspace(-4, 4, 60, dtype="float32").reshape(10, 6)
     code = (
         "import sys, json, numpy as np, keras_hls\n"
-        f"p = keras_hls.load(sys.argv[1] + '/tensorflow')\n"
-        f"x = np.linspace(-4, 4, 60, dtype='float32').reshape(10, 6)\n"
+        "p = keras_hls.load(sys.argv[1] + '/tensorflow')\n"
+        "x = np.linspace(-4, 4, 60, dtype='float32').reshape(10, 6)\n"
         "y = p.predict(x)\n"
         "assert all(np.array_equal(a, b) for a, b in zip(y, p.emulate(x)))\n"
         "assert not {'keras', 'tensorflow', 'jax', 'hgq', 'torch'} & set(sys.modules), 'Keras was imported'\n"

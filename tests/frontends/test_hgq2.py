@@ -691,7 +691,7 @@ def networks(draw, parts=1, steps=7):
         net = Net(draw)
         for _ in range(draw(st.integers(1, 2))):
             net.add_input()
-        for n in range(draw(st.integers(1, steps))):
+        for _ in range(draw(st.integers(1, steps))):
             if not net.raw and not net.known:
                 break
             net.step()

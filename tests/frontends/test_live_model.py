@@ -79,7 +79,7 @@ def test_inputs_and_outputs_keep_the_models_order():
     x = [values(seed=n) for n in range(3)]
     by_name = snapshot.predict({"mid": x[2], "zeta": x[0], "alpha": x[1]})
     assert all(np.array_equal(p, q) for p, q in zip(by_name, snapshot.predict(x)))
-    with pytest.raises(InvalidData, match="^Samples must be given for inputs zeta, alpha, mid, not mid, zeta$"):
+    with pytest.raises(InvalidData, match=r"^Samples must be given for inputs zeta, alpha, mid, not mid, zeta$"):
         snapshot.predict({"mid": x[2], "zeta": x[0]})
 
 
