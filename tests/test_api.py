@@ -415,7 +415,6 @@ def test_bad_samples_are_one_error_and_write_nothing(model, tmp_path, samples, s
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.xfail(reason="reported: to_raw hands ragged samples to numpy", strict=True)
 def test_samples_and_labels_are_no_samples(model, tmp_path):
     with pytest.raises(InvalidData):
         keras_hls.export_hls(model, tmp_path / "net", verify=(values(), np.zeros(40)))

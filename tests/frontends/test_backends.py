@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import keras_hls
+
 pytest.importorskip("keras")
 pytest.importorskip("hgq")
 
@@ -42,41 +44,25 @@ def build():
     return keras.Model(x, [f, c], name="net")
 """
 
-READ = (
-    MODEL
-    + """
+READ = """
 import json
 import keras_hls
-from keras_hls import project as _, storage
+from keras_hls import project, storage
 
 folder = sys.argv[1]
-model = build()
-model.load_weights(folder + "/net.weights.h5")
-x, _ = data()
+x, labels = data()
 snapshot = keras_hls.snapshot(model)
 loaded = keras_hls.snapshot(folder + "/net.keras")
 assert storage.to_json(loaded.graph) == storage.to_json(snapshot.graph), "the .keras file says the same"
 before = [np.array(keras.ops.convert_to_numpy(v)) for v in model.variables]
-project = keras_hls.export_hls(model, folder + "/" + keras.backend.backend(), verify=x, project_name="net")
+written = keras_hls.export_hls(model, folder + "/" + keras.backend.backend(), verify=x, project_name="net")
 after = [np.array(keras.ops.convert_to_numpy(v)) for v in model.variables]
 assert all(np.array_equal(a, b) for a, b in zip(before, after)), "export changes the model"
-result = project.verify(x)
+result = written.verify(x)
 assert result.ok and result.keras_different == 0 and result.csim_different == 0, str(result)
-# Training goes on, and the snapshot stays what it was.
-text = json.dumps(storage.to_json(snapshot.graph))
-model.compile("sgd", ["sparse_categorical_crossentropy", "mse"])
-model.fit(x, [data()[1], np.zeros((256, 8))], epochs=1, verbose=0, batch_size=64)
-assert json.dumps(storage.to_json(snapshot.graph)) == text
-again = keras_hls.snapshot(model)
-assert json.dumps(storage.to_json(again.graph)) != text, "training must have changed something"
-assert again.diff(snapshot)
-for got, wanted in zip(again.predict(x), keras_hls.project.reference(model, again.graph)(x)):
-    assert np.array_equal(got, wanted), "what this backend trained is exact too"
-print(keras.backend.backend())
 """
-)
 
-TRAIN = (
+SAVE = (
     MODEL
     + """
 model = build()
@@ -85,6 +71,27 @@ model.compile("adam", ["sparse_categorical_crossentropy", "mse"])
 model.fit(x, [y, np.zeros((256, 8))], epochs=1, verbose=0, batch_size=64)
 model.save(sys.argv[1] + "/net.keras")
 model.save_weights(sys.argv[1] + "/net.weights.h5")
+"""
+    + READ
+)
+
+LOAD = (
+    MODEL
+    + """
+model = build()
+model.load_weights(sys.argv[1] + "/net.weights.h5")
+"""
+    + READ
+    + """
+# Training goes on, and the snapshot stays what it was.
+text = json.dumps(storage.to_json(snapshot.graph))
+model.compile("sgd", ["sparse_categorical_crossentropy", "mse"])
+model.fit(x, [labels, np.zeros((256, 8))], epochs=1, verbose=0, batch_size=64)
+assert json.dumps(storage.to_json(snapshot.graph)) == text
+again = keras_hls.snapshot(model)
+assert again.diff(snapshot), "training must have changed something"
+for got, wanted in zip(again.predict(x), project.reference(model, again.graph)(x)):
+    assert np.array_equal(got, wanted), "what this backend trained is exact too"
 """
 )
 
@@ -101,15 +108,14 @@ def run(backend: str, code: str, folder: Path) -> str:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A folder with a model that TensorFlow trained, and the project that TensorFlow made of it."""
+    """A folder with a model that TensorFlow trained, and the project that was made of it there and then."""
     folder = tmp_path_factory.mktemp("backends")
-    run("tensorflow", TRAIN, folder)
-    assert run("tensorflow", READ, folder) == "tensorflow"
+    run("tensorflow", SAVE, folder)
     return folder
 
 
@@ -117,7 +123,7 @@ def trained(tmp_path_factory):
 def test_another_backend_makes_the_same_project(trained, backend):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} isn't installed")
-    assert run(backend, READ, trained) == backend
+    run(backend, LOAD, trained)
     first, second = (json.loads((trained / name / "keras_hls.json").read_text()) for name in ("tensorflow", backend))
     # Every file, byte for byte: graph, C++ and the answers that the test bench expects.
     assert len(first["files"]) > 15
@@ -137,8 +143,6 @@ def test_a_loaded_project_answers_without_keras(trained):
         "assert not {'keras', 'tensorflow', 'jax', 'hgq', 'torch'} & set(sys.modules), 'Keras was imported'\n"
         "print(json.dumps([a.tolist() for a in y]))"
     )
-    here = run("", code, trained)
-    import keras_hls
-
+    here = run("none", code, trained)
     wanted = keras_hls.load(trained / "tensorflow").emulate(x)
     assert [np.asarray(a).tolist() for a in json.loads(here)] == [a.tolist() for a in wanted]

@@ -212,3 +212,19 @@ def test_the_widest_inputs():
     check(one(True, 63, 40, "TRN", "SAT"))
     check(one(False, 62, 40, "TRN", "WRAP"))
     check(one(True, 40, 30, "TRN", "SAT"), one(True, 20, -12, "TRN", "SAT"))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "port"),
+    [
+        (one(True, 6, 3), one(False, 6, 3), "fixed<7, 4>"),
+        (one(False, 6, 3), one(False, 3, 5), "ufixed<8, 5>"),
+        (one(True, 6, 3, "RND"), one(True, 5, 3), "fixed<7, 3>"),
+        (one(True, 6, 3, "RND"), one(True, 8, 3), "fixed<8, 3>"),
+        (one(True, 6, 3, "RND"), one(True, 8, 2, "RND"), "fixed<10, 3>"),
+        (one(True, 4, -1, "TRN", "SAT"), one(True, 2, 9, "TRN", "SAT_SYM"), "fixed<14, 9>"),
+        (Formats([True, True, False], [0, 3, 5], [50, 2, 4]), one(True, 3, 3), "fixed<6, 5>"),
+    ],
+)
+def test_common_types_are_no_wider_than_needed(first, second, port):
+    assert str(type_inputs(graph(first, second))["x"].op.port) == port
