@@ -182,6 +182,10 @@ class Op(ABC):
         """The function that the op is, if whoever reads the hardware's answer can apply it just as well; else None."""
         return None
 
+    def error(self, *inputs: TensorType) -> float:
+        """How far, at most, a value may be from that of the function that the op stands for; 0 for what is exact."""
+        return 0.0
+
     def identity(self, *inputs: TensorType) -> bool:
         """Whether the output is, for inputs of these types, the first input itself: same shape, same values."""
         return False
@@ -200,11 +204,14 @@ class Input(Op):
         operations that read them.
     port : Fixed, optional
         The type of the hardware's port: holds every value of `formats`.
+    samples : {"float64", "float32"}
+        What the model takes samples as, before anything else: more precise ones are rounded to it first.
     """
 
     shape: tuple[int, ...]
     formats: Formats | None = None
     port: Fixed | None = None
+    samples: str = "float64"
 
     def infer(self, *inputs: TensorType) -> TensorType:
         if self.port is None:

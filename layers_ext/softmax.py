@@ -85,6 +85,10 @@ class Softmax(Op):
 
         return softmax
 
+    def error(self, *inputs: TensorType) -> float:
+        (x,) = inputs
+        return 2.0 ** -(self.frac + 1) + 1.5 * (x.shape[-1] + 1) * 2.0**-self.table_frac
+
     @property
     def host(self) -> str:
         return "softmax"

@@ -775,7 +775,6 @@ def test_softmax_in_hardware_is_computed(make, tmp_path):
     assert result.argmax_different == 0
 
 
-@pytest.mark.xfail(reason="reported: the computed softmax is rounded, and verification takes every bit", strict=True)
 @SOFTMAXES
 def test_softmax_in_hardware_passes_verification(make, tmp_path):
     keras_hls.export_hls(make(), tmp_path / "net", verify=values(), softmax="hardware")
@@ -820,9 +819,6 @@ def test_argmax_of_softmax_over_the_last_axis_of_many(tmp_path):
 # -- samples are float32, as in Keras
 
 
-@pytest.mark.xfail(
-    reason="reported: the emulator takes float64 samples as they are, Keras rounds them first", strict=True
-)
 def test_samples_of_double_precision_are_rounded_as_keras_rounds_them():
     x = keras.Input((2,), name="x")
     quantizer = QuantizerConfig(

@@ -111,7 +111,7 @@ class _Walk:
                     f"{layer.name!r} (keras.layers.InputLayer): its samples are {kind}; make it keras.Input(shape),"
                     " whose samples are dense float32"
                 )
-            op = Input(tuple(int(n) for n in tensor.shape[1:]))
+            op = Input(tuple(int(n) for n in tensor.shape[1:]), samples="float32")
             self.made[id(_node(tensor))] = self.build.add(op, name=layer.name, layer=layer.name)
         for node in self._ordered():
             self.made[id(node)] = self._call(node)

@@ -118,7 +118,9 @@ def to_raw(graph: Graph, x: Samples) -> list[IntArray]:
         chunk = max(_CHUNK_VALUES // max(prod(op.shape), 1), 16)
         raw, cast = np.empty(array.shape, np.int64), FloatCast(op.formats)
         for start in range(0, len(array), chunk):
-            raw[start : start + chunk] = cast(array[start : start + chunk])
+            piece = array[start : start + chunk]
+            # A model that takes float32 rounds more precise samples before it does anything else.
+            raw[start : start + chunk] = cast(piece if op.samples == "float64" else _rounded(piece))
         # The port holds every format, so its grid is no coarser.
         raws.append(raw << finer if (finer := op.port.frac - op.formats.frac) else raw)
     return raws
@@ -129,6 +131,11 @@ def _array(value: npt.ArrayLike, node: Node) -> npt.NDArray[Any]:
         return np.asarray(value)
     except ValueError as error:
         raise InvalidData(f"Samples of input {node.layer!r} must be an array: {error}") from None
+
+
+def _rounded(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32, copy=False)
 
 
 def _rank(op: object) -> int:

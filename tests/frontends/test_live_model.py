@@ -236,7 +236,7 @@ def many_layers(names):
     for n, name in enumerate(names):
         layer = QAdd(iq_confs=conf(), name=name) if n % 2 else dense(1, name, activation="relu")
         outs.append(layer(outs[-2:] if n % 2 else outs[-1]))
-    return keras.Model(x, outs)
+    return keras.Model(x, outs[::8])
 
 
 @pytest.mark.parametrize("build", [many_ports, many_layers])
@@ -248,7 +248,7 @@ def test_names_change_no_bit(tmp_path, build):
     x = x if len(x) > 1 else x[0]
     project = keras_hls.export_hls(strange, tmp_path / "net", verify=x)
     answers, wanted = project.predict(x), keras_hls.snapshot(plain).predict(x)
-    assert len(answers) == len(wanted) >= len(names) > 150
+    assert len(answers) == len(wanted) >= len(names) // 8 > 18
     assert all(np.array_equal(a, b) for a, b in zip(answers, wanted))
 
 

@@ -29,7 +29,7 @@ def test_values_and_type_are_exact(random_type, on_grid, bits):
 def test_cpp(random_type):
     rng = np.random.default_rng(1)
     shapes = [(1,), (5,), (2, 3), (2, 2, 2)]
-    cases = [Case(ReLU(), (random_type(rng, shapes[i % 4], 1 + i % 41),)) for i in range(60)]
+    cases = [Case(ReLU(), (random_type(rng, shapes[i % 4], 1 + i % 41),)) for i in range(45)]
     cases.append(Case(ReLU(), (TensorType([-5, -3], [-2, 0], 2),)))
     cases.append(Case(ReLU(), (TensorType.of(Fixed(True, 63, 70), (2,)),)))
     check_ops(cases, samples=40)

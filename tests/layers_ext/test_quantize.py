@@ -115,7 +115,7 @@ def test_cpp_where_all_of_an_input_lies_outside(overflow, signed):
         spans((-2, 2), (130, 140)),
     ]
     cases = []
-    for x, width, frac in itertools.product(inputs, (1, 2, 3, 8), (-1, 0, 1)):
+    for x, width, frac in itertools.product(inputs, (1, 2, 3, 8), (0, 1)):
         fixed = Fixed(signed, width, width - frac, "RND" if width % 2 else "TRN", overflow)
         cases.append(Case(Quantize(Formats.of(fixed)), (x,)))
         if width < 3:
