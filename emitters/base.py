@@ -235,6 +235,10 @@ class _Layout:
     def _array(self, node: Node, name: str, fixed: Fixed | None = None) -> Array:
         kind = self.graph.types[node.name]
         fixed = fixed or kind.hull
+        if fixed.width != kind.hull.width:
+            raise HLSError(
+                f"Node {node.name!r} casts to {fixed}, but its values are {kind.hull}: widths must be the same"
+            )
         # Not "_t": POSIX has taken those, key_t and size_t among them.
         return Array(name, self.names(f"{name}_type"), kind.size, kind.shape, fixed)
 

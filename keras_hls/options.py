@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from numbers import Integral
 from typing import Any
 
 from keras_hls.errors import InvalidOption, did_you_mean
@@ -92,6 +93,16 @@ class Options:
             for key in entry:
                 _one_of(f"layers[{name!r}] key", key, LAYER_OPTIONS)
             _check_plan(f"layers[{name!r}] ", entry)
+        # Plain numbers, as a project's manifest holds them.
+        plain = {
+            name: {k: int(v) if k == "reuse_factor" else v for k, v in e.items()} for name, e in self.layers.items()
+        }
+        for name, value in (
+            ("layers", plain),
+            ("reuse_factor", int(self.reuse_factor)),
+            ("clock_period", float(self.clock_period)),
+        ):
+            object.__setattr__(self, name, value)
         top = self.project_name
         if top is not None and (not isinstance(top, str) or identifier(top) != top):
             raise InvalidOption(f"project_name must be a C++ identifier, not {self.project_name!r}")
@@ -120,6 +131,11 @@ class Options:
                     f"layers names {name!r}, which isn't a layer of the model.{did_you_mean(name, names)}"
                     f" Known: {', '.join(sorted(names))}"
                 )
+            shares = any(
+                node.op.reuse_factors(*graph.input_types(node)) != (1,) for node in graph if node.layer == name
+            )
+            if self.layers[name].get("reuse_factor", 1) != 1 and not shares:
+                raise InvalidOption(f"Layer {name!r} has no multipliers to share, so its reuse_factor must be 1")
         default = {"strategy": self.strategy, "reuse_factor": self.reuse_factor}
         return {
             node.name: check_plan(node, Plan(**{**default, **self.layers.get(node.layer, {})}), graph.input_types(node))
@@ -144,5 +160,5 @@ def _check_plan(where: str, entry: Mapping[str, Any]) -> None:
         _one_of(f"{where}strategy", entry["strategy"], STRATEGIES)
     if "reuse_factor" in entry:
         factor = entry["reuse_factor"]
-        if not isinstance(factor, int) or isinstance(factor, bool) or factor < 1:
+        if not isinstance(factor, Integral) or isinstance(factor, bool) or factor < 1:
             raise InvalidOption(f"{where}reuse_factor must be a positive integer, not {factor!r}")

@@ -206,4 +206,4 @@ class Snapshot:
 
 
 def _plain(options: Options) -> dict[str, Any]:
-    return {**asdict(options), "layers": {name: dict(entry) for name, entry in options.layers.items()}}
+    return asdict(options)

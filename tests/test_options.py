@@ -150,3 +150,20 @@ def test_plans_that_can_not_be():
         Options(strategy="Resource", reuse_factor=1, layers={"head": {"reuse_factor": 4}}).plans(network())
     with pytest.raises(InvalidOption, match="'dense': reuse_factor must be 1 with strategy 'Latency'"):
         Options(reuse_factor=4).plans(network())
+
+
+def test_numbers_of_numpy_become_plain_ones() -> None:
+    """A manifest is JSON, which knows no numpy."""
+    options = Options(
+        reuse_factor=np.int64(4), strategy="Resource", clock_period=5, layers={"a": {"reuse_factor": np.int32(2)}}
+    )
+    assert type(options.reuse_factor) is type(options.layers["a"]["reuse_factor"]) is int
+    assert type(options.clock_period) is float
+
+
+def test_a_layer_without_multipliers_has_no_reuse_factor() -> None:
+    x = Input((2,), Formats.of(Fixed(True, 4, 2)), Fixed(True, 4, 2))
+    graph = Graph((Node("x", x, (), "x"), Node("r", ReLU(), ("x",), "r")), ("r",), ("r",))
+    with pytest.raises(InvalidOption, match=r"^Layer 'r' has no multipliers to share, so its reuse_factor must be 1$"):
+        Options(strategy="Resource", layers={"r": {"reuse_factor": 4}}).plans(graph)
+    assert Options(strategy="Resource", reuse_factor=4).plans(graph)["r"].reuse_factor == 1

@@ -9,10 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-
-import keras_hls
 
 pytest.importorskip("keras")
 pytest.importorskip("hgq")
@@ -119,10 +116,14 @@ def trained(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+def installed(backend: str):
+    """A parameter that is skipped, the fixture with it, where the backend isn't."""
+    missing = importlib.util.find_spec(backend) is None
+    return pytest.param(backend, marks=pytest.mark.skipif(missing, reason=f"{backend} isn't installed"))
+
+
+@pytest.mark.parametrize("backend", [installed("jax"), installed("torch")])
 def test_another_backend_makes_the_same_project(trained, backend):
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} isn't installed")
     run(backend, LOAD, trained)
     first, second = (json.loads((trained / name / "keras_hls.json").read_text()) for name in ("tensorflow", backend))
     # Every file, byte for byte: graph, C++ and the answers that the test bench expects.
@@ -130,19 +131,3 @@ def test_another_backend_makes_the_same_project(trained, backend):
     assert first == second
     for path in first["files"]:
         assert (trained / "tensorflow" / path).read_bytes() == (trained / backend / path).read_bytes(), path
-
-
-def test_a_loaded_project_answers_without_keras(trained):
-    x = np.linspace(-4, 4, 60, dtype="float32").reshape(10, 6)
-    code = (
-        "import sys, json, numpy as np, keras_hls\n"
-        "p = keras_hls.load(sys.argv[1] + '/tensorflow')\n"
-        "x = np.linspace(-4, 4, 60, dtype='float32').reshape(10, 6)\n"
-        "y = p.predict(x)\n"
-        "assert all(np.array_equal(a, b) for a, b in zip(y, p.emulate(x)))\n"
-        "assert not {'keras', 'tensorflow', 'jax', 'hgq', 'torch'} & set(sys.modules), 'Keras was imported'\n"
-        "print(json.dumps([a.tolist() for a in y]))"
-    )
-    here = run("none", code, trained)
-    wanted = keras_hls.load(trained / "tensorflow").emulate(x)
-    assert [np.asarray(a).tolist() for a in json.loads(here)] == [a.tolist() for a in wanted]
