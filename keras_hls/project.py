@@ -121,7 +121,7 @@ class Project:
         ------
         CompilerNotFound, CSimulationError, InvalidData
         """
-        return to_floats(self.graph, self.simulation.run(to_raw(self.graph, x), threads))
+        return to_floats(self.graph, self.simulation.run(to_raw(self.graph, x, narrow=True), threads))
 
     def emulate(self, x: Samples) -> Floats | list[Floats]:
         """Return what the integer emulator answers; equals `predict` bit for bit and needs no compiler."""

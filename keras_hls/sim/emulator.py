@@ -74,13 +74,15 @@ class Emulator:
         return outputs
 
 
-def to_raw(graph: Graph, x: Samples) -> list[IntArray]:
+def to_raw(graph: Graph, x: Samples, *, narrow: bool = False) -> list[IntArray]:
     """Return samples as the raw integers that enter the hardware, one array an input.
 
     Parameters
     ----------
     x : array, sequence of arrays or dict of arrays by input name
         Each of shape (n, *shape of the input); any numeric dtype.
+    narrow : bool
+        Whether to return the narrowest integers that hold the port's type, as C-simulation takes them, instead of int64.
 
     Raises
     ------
@@ -116,13 +118,15 @@ def to_raw(graph: Graph, x: Samples) -> list[IntArray]:
         if len(array) != len(arrays[0]):
             raise InvalidData(f"All inputs must have as many samples, not {len(arrays[0])} and {len(array)}")
         chunk = max(_CHUNK_VALUES // max(prod(op.shape), 1), 16)
-        raw, cast = np.empty(array.shape, np.int64), FloatCast(op.formats)
+        raw: IntArray = np.empty(array.shape, op.port.native if narrow else np.int64)
+        cast, finer = FloatCast(op.formats), op.port.frac - op.formats.frac
         for start in range(0, len(array), chunk):
             piece = array[start : start + chunk]
             # A model that takes float32 rounds more precise samples before it does anything else.
-            raw[start : start + chunk] = cast(piece if op.samples == "float64" else _rounded(piece))
-        # The port holds every format, so its grid is no coarser.
-        raws.append(raw << finer if (finer := op.port.frac - op.formats.frac) else raw)
+            own = cast(piece if op.samples == "float64" else _rounded(piece))
+            # The port holds every format, so its grid is no coarser.
+            raw[start : start + chunk] = own << finer if finer else own
+        raws.append(raw)
     return raws
 
 
