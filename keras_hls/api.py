@@ -138,7 +138,9 @@ def check(model: Any, **options: Any) -> Check:
     try:
         return Check((), snapshot(model, **options).notes)
     except UnsupportedModel as error:
-        return Check(error.problems)
+        # What waits for data is no problem before a training.
+        notes = [f"Before it is trained, it can't be exported: {text}" for text in error.untrained]
+        return Check(tuple(p for p in error.problems if p not in error.untrained), tuple(notes))
     except (InvalidModel, OverflowError) as error:
         return Check((str(error),))
 

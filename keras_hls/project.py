@@ -20,7 +20,7 @@ from keras_hls.folder import MANIFEST, read_manifest
 from keras_hls.graph import Graph
 from keras_hls.options import Options
 from keras_hls.sim.csim import CSimulation
-from keras_hls.sim.emulator import Emulator, Samples, to_floats, to_raw
+from keras_hls.sim.emulator import Emulator, Samples, feeds, to_floats, to_raw
 from keras_hls.verification import Verification, compare
 
 Floats = npt.NDArray[np.float64]
@@ -121,7 +121,8 @@ class Project:
         ------
         CompilerNotFound, CSimulationError, InvalidData
         """
-        return to_floats(self.graph, self.simulation.run(to_raw(self.graph, x, narrow=True), threads))
+        answers = self.simulation.run(feeds(self.graph, x), threads, floats=True)
+        return answers[0] if len(answers) == 1 else answers
 
     def emulate(self, x: Samples) -> Floats | list[Floats]:
         """Return what the integer emulator answers; equals `predict` bit for bit and needs no compiler."""

@@ -27,7 +27,16 @@ from keras_hls.errors import (
     VerificationError,
 )
 
-# -- importing: needs no Keras
+keras = pytest.importorskip("keras")
+pytest.importorskip("hgq")
+
+from hgq.config import QuantizerConfig  # noqa: E402
+from hgq.layers import QDense, Quantizer  # noqa: E402
+
+pytestmark = pytest.mark.keras3
+
+
+# -- importing
 
 
 def python(code: str, *arguments: str, **environment: str) -> str:
@@ -74,7 +83,6 @@ def test_a_name_of_the_face_is_what_it_is_whatever_is_used_first(first):
         "try:\n    keras_hls.snapshot('none.keras')\n"
         "except keras_hls.HLSError as error:\n    print(error)"
     )
-    pytest.importorskip("keras")
     assert python(code).strip() == "There is no model file 'none.keras'"
 
 
@@ -84,15 +92,7 @@ def test_the_face_says_what_it_has():
         keras_hls.exprot_hls  # noqa: B018
 
 
-# -- everything else does
-
-keras = pytest.importorskip("keras")
-pytest.importorskip("hgq")
-
-from hgq.config import QuantizerConfig  # noqa: E402
-from hgq.layers import QDense, Quantizer  # noqa: E402
-
-keras3 = pytest.mark.keras3
+# -- models to export
 
 
 def conf(i=2, f=3, place="datalane"):

@@ -93,7 +93,7 @@ class TensorType:
 
     def to_float(self, raw: IntArray) -> npt.NDArray[np.float64]:
         """Return the values of raw integers; exact up to 53 significant bits, as every type of at most 53 bits is."""
-        return np.ldexp(raw.astype(np.float64), -self.frac)
+        return np.multiply(raw, np.ldexp(1.0, -self.frac), dtype=np.float64)
 
 
 def bit_length(values: npt.ArrayLike) -> IntArray:

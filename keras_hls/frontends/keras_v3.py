@@ -38,7 +38,7 @@ class KerasView(LayerView):
         self.layer = layer
         self.name = layer.name
         self.path = class_path(type(layer))
-        self.config = _with_function(layer, layer.get_config())
+        self.config = _config(layer)
         self.input_shapes = [tuple(shape) for shape in input_shapes]
 
     def weight(self, name: str) -> Constant | None:
@@ -55,18 +55,23 @@ class KerasView(LayerView):
         return frozenset({"batch_shape", "input_shape"})
 
 
-def _with_function(layer: Any, config: dict[str, Any]) -> dict[str, Any]:
-    """The config, with the whole name of an activation that isn't Keras's own.
+def _config(layer: Any) -> dict[str, Any]:
+    """The layer's config, with the whole name of an activation that isn't Keras's own.
 
     Keras writes a user's function down by its last name alone, so that one called "relu" would pass for Keras's.
     """
     import keras
 
+    try:
+        config = dict(layer.get_config())
+    except Exception as error:
+        # Some of it may be a user's object that knows nothing of configs.
+        raise ReadError(f"its config can't be read: {error}") from error
     function = getattr(layer, "activation", None)
     name = getattr(function, "__name__", "")
     if function is None or "activation" not in config or getattr(keras.activations, name, None) is function:
         return config
-    whole = class_path(type(function)) if not name else f"{function.__module__}.{function.__qualname__}"
+    whole = f"{function.__module__}.{function.__qualname__}" if name else class_path(type(function))
     return {**config, "activation": whole}
 
 

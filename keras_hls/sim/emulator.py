@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -74,20 +75,53 @@ class Emulator:
         return outputs
 
 
-def to_raw(graph: Graph, x: Samples, *, narrow: bool = False) -> list[IntArray]:
-    """Return samples as the raw integers that enter the hardware, one array an input.
+@dataclass(frozen=True)
+class Feed:
+    """Checked samples of one input, which become the integers that enter the hardware when and where they are needed."""
+
+    samples: npt.NDArray[Any]
+    op: Input
+    cast: FloatCast
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, part: slice) -> Feed:
+        return Feed(self.samples[part], self.op, self.cast)
+
+    def into(self, out: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Fill an integer array of the samples' shape, and return it."""
+        op = self.op
+        assert op.formats is not None
+        assert op.port is not None
+        # The port holds every format, so its grid is no coarser.
+        finer = op.port.frac - op.formats.frac
+        chunk = max(_CHUNK_VALUES // max(prod(op.shape), 1), 16)
+        for start in range(0, len(out), chunk):
+            piece = self.samples[start : start + chunk]
+            # A model that takes float32 rounds more precise samples before it does anything else.
+            own = self.cast(piece if op.samples == "float64" else _rounded(piece))
+            out[start : start + chunk] = own << finer if finer else own
+        return out
+
+
+def to_raw(graph: Graph, x: Samples) -> list[IntArray]:
+    """Return samples as the raw integers that enter the hardware, one int64 array an input; see `feeds`."""
+    return [feed.into(np.empty(feed.samples.shape, np.int64)) for feed in feeds(graph, x)]
+
+
+def feeds(graph: Graph, x: Samples) -> list[Feed]:
+    """Return samples, checked and ready to enter the hardware, one feed an input.
 
     Parameters
     ----------
     x : array, sequence of arrays or dict of arrays by input name
         Each of shape (n, *shape of the input); any numeric dtype.
-    narrow : bool
-        Whether to return the narrowest integers that hold the port's type, as C-simulation takes them, instead of int64.
 
     Raises
     ------
     InvalidData
-        For a wrong number of inputs, a wrong shape, or values that are NaN or infinite.
+        For a wrong number of inputs or a wrong shape; when they are used, for values that are NaN or infinite.
     """
     nodes = graph.inputs
     if isinstance(x, dict):
@@ -105,7 +139,7 @@ def to_raw(graph: Graph, x: Samples, *, narrow: bool = False) -> list[IntArray]:
     if len(values) != len(nodes):
         raise InvalidData(f"Samples must be {len(nodes)} arrays, one an input, not {len(values)}")
     arrays = [_array(value, node) for value, node in zip(values, nodes)]
-    raws = []
+    found = []
     for node, array in zip(nodes, arrays):
         op = node.op
         assert isinstance(op, Input) and op.formats is not None and op.port is not None
@@ -117,17 +151,8 @@ def to_raw(graph: Graph, x: Samples, *, narrow: bool = False) -> list[IntArray]:
             )
         if len(array) != len(arrays[0]):
             raise InvalidData(f"All inputs must have as many samples, not {len(arrays[0])} and {len(array)}")
-        chunk = max(_CHUNK_VALUES // max(prod(op.shape), 1), 16)
-        raw: IntArray = np.empty(array.shape, op.port.native if narrow else np.int64)
-        cast, finer = FloatCast(op.formats), op.port.frac - op.formats.frac
-        for start in range(0, len(array), chunk):
-            piece = array[start : start + chunk]
-            # A model that takes float32 rounds more precise samples before it does anything else.
-            own = cast(piece if op.samples == "float64" else _rounded(piece))
-            # The port holds every format, so its grid is no coarser.
-            raw[start : start + chunk] = own << finer if finer else own
-        raws.append(raw)
-    return raws
+        found.append(Feed(array, op, FloatCast(op.formats)))
+    return found
 
 
 def _array(value: npt.ArrayLike, node: Node) -> npt.NDArray[Any]:

@@ -26,7 +26,8 @@ from hgq.quantizer.internal import FixedPointQuantizerKBI, FixedPointQuantizerKI
 import keras_hls  # noqa: E402
 from keras_hls.errors import TooWide, UnsupportedModel  # noqa: E402
 
-pytestmark = pytest.mark.keras3
+# Keras draws seeds of its own while hypothesis draws a network.
+pytestmark = [pytest.mark.keras3, pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")]
 
 ROUND = ("TRN", "RND", "RND_CONV", "S_RND", "S_RND_CONV")
 OVERFLOW = ("WRAP", "SAT", "SAT_SYM")

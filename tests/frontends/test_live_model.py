@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 import numpy as np
@@ -355,6 +356,24 @@ def test_activations_that_no_op_computes_are_refused(activation):
         # HGQ2 wants it built.
         activation.build((None, 2))
     refused(keras.Model(x, dense(2, "d", activation=activation)(x)), "'d' .*: activation must be 'linear' or 'relu' or")
+
+
+class Unwritable:
+    """A user's function that knows nothing of configs."""
+
+    def __call__(self, x):
+        return x
+
+
+@pytest.mark.parametrize(
+    "activation", [functools.partial(keras.activations.relu, max_value=1.0), Unwritable()], ids="ab"
+)
+def test_activations_that_keras_can_not_write_down_are_refused(activation):
+    (x,) = inputs("x")
+    y = keras.layers.Activation(activation, name="a")(quantizer()(x))
+    model = keras.Model(x, keras.layers.Reshape((2, -1, 1), name="after")(keras.layers.Softmax(axis=0, name="s")(y)))
+    error = refused(model, r"^2 layers can't be exported: 'a' \(keras.layers.Activation\): its config can't be read: ")
+    assert error.problems[1].startswith("'s' (keras.layers.Softmax): axis must be -1")
 
 
 def relu(x):
