@@ -334,9 +334,25 @@ def test_a_bad_model_is_one_error_and_writes_nothing(tmp_path, make, error, sent
             use()
     assert not list(tmp_path.iterdir())
     report = keras_hls.check(bad)
+    if make is uncalibrated:
+        # Before a training, that is as it should be.
+        assert report.ok
+        assert len(report.notes) == 1
+        return
     assert not report.ok
     assert len(report.problems) == 1
     assert str(report).startswith("1 problem")
+
+
+def test_check_takes_a_model_that_has_seen_no_data_as_it_is():
+    """Before any training is when it is asked; HGQ2's default quantizers wrap, and learn their range from data."""
+    from hgq.layers import QDense
+
+    fresh = keras.Sequential([keras.Input((4,)), QDense(3, name="d")])
+    report = keras_hls.check(fresh)
+    assert report.ok
+    assert len(report.notes) == 1
+    assert report.notes[0].startswith("Before it is trained, it can't be exported: 'd' ")
 
 
 OPTIONS = [
