@@ -25,10 +25,7 @@ from keras_hls.options import Options
 from keras_hls.project import Project, reference
 from keras_hls.sim.emulator import Samples
 from keras_hls.snapshots import Snapshot
-from keras_hls.verification import Verification, sample_inputs
-
-#: With what a project is verified if no samples are given.
-_RANDOM_SAMPLES = 1000
+from keras_hls.verification import Verification
 
 
 class HLSExport(keras.callbacks.Callback):  # type: ignore[misc]
@@ -239,9 +236,8 @@ class HLSExport(keras.callbacks.Callback):  # type: ignore[misc]
             epoch, excess = self._nearest
             raise HLSError(f"no epoch was within the budget; epoch {epoch + 1} came nearest, with {excess.text}")
         snapshot, expected = self.best_snapshot, self._expected
-        samples = self.validation
-        if samples is None or expected is None:
-            samples = sample_inputs(snapshot.graph, _RANDOM_SAMPLES)
+        # Without Keras's answers, random samples do as well.
+        samples = True if self.validation is None or expected is None else self.validation
         self._say(f"\nHLSExport: writing {self._summary()} to {str(self.directory)!r}")
         try:
             self.project = snapshot.export(self.directory, verify=samples, expected=expected)

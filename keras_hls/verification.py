@@ -110,9 +110,9 @@ def compare(
         if v.ndim > 1 and v.shape[-1] > 1 and count:
             argmax |= (v.argmax(-1) != e.argmax(-1)).reshape(count, -1).any(1)
     largest = max((float(np.abs(v - e).max(initial=0)) for v, e in zip(floats, wanted)), default=0.0)
-    inexact, approximations = inexact_layers(graph), _approximations(graph)
+    inexact, errors = inexact_layers(graph), _errors(graph)
     unexplained = sum(
-        int(((v != e) & ~(np.isfinite(e) & (np.abs(v - e) <= _allowed(graph, name, inexact)))).sum())
+        int(((v != e) & ~(np.isfinite(e) & (np.abs(v - e) <= _allowed(graph, name, inexact, errors)))).sum())
         for name, v, e in zip(graph.outputs, floats, wanted)
     )
     return Verification(
@@ -124,7 +124,7 @@ def compare(
         int(argmax.sum()),
         largest,
         inexact,
-        approximations,
+        {graph[name].layer: error for name, error in errors.items()},
         unexplained,
     )
 
@@ -135,21 +135,18 @@ def _errors(graph: Graph) -> dict[str, float]:
     return {name: error for name, error in errors.items() if error}
 
 
-def _approximations(graph: Graph) -> dict[str, float]:
-    return {graph[name].layer: error for name, error in _errors(graph).items()}
-
-
-def _allowed(graph: Graph, output: str, inexact: Sequence[str]) -> float:
+def _allowed(graph: Graph, output: str, inexact: Sequence[str], errors: Mapping[str, float]) -> float:
     """How far an output's values may be from Keras's: nothing, what its own op may be off, or anything.
 
     Behind a value that Keras rounds, or that is no exact one, a quantizer can tip, and then no bound holds.
     """
-    errors, before, todo = _errors(graph), set(), list(graph[output].inputs)
-    while todo:
-        name = todo.pop()
+    before: set[str] = set()
+    waiting = list(graph[output].inputs)
+    while waiting:
+        name = waiting.pop()
         if name not in before:
             before.add(name)
-            todo += graph[name].inputs
+            waiting += graph[name].inputs
     if any(name in errors or graph[name].layer in inexact for name in before) or graph[output].layer in inexact:
         return np.inf
     return errors[output] + _FLOAT32_NOISE if output in errors else 0.0
