@@ -10,7 +10,9 @@ from keras_hls.errors import InvalidData, TooWide, UnsupportedModel
 from keras_hls.sim.emulator import Samples, to_raw
 
 
-def check_model(model: Any, options: Mapping[str, Any], validation: Samples | None) -> None:
+def check_model(
+    model: Any, options: Mapping[str, Any], validation: Samples | None, calibration: Samples | None
+) -> None:
     """Refuse a model that can't be exported whatever it learns, and samples that don't fit it.
 
     A model that isn't built yet can't be looked at, and passes.
@@ -22,7 +24,7 @@ def check_model(model: Any, options: Mapping[str, Any], validation: Samples | No
     if not model.built:
         return
     try:
-        graph = snapshot(model, **options).graph
+        graph = snapshot(model, calibration=calibration, **options).graph
     except TooWide:
         # Bit widths that are trained may shrink.
         return

@@ -61,6 +61,8 @@ class HLSExport(keras.callbacks.Callback):  # type: ignore[misc]
         Inputs of the network, without labels: an array, a list of arrays or a dict by input name. The project's answers
         to them are compared with Keras's in the best epoch. Without them, C-simulation and emulator are compared on
         random ones.
+    calibration : samples, optional
+        Inputs of the network that show layers without quantizers their ranges; see `keras_hls.snapshot`.
     mlflow : bool
         Also record the training in MLflow: in the run that is active, or in a new one. What another callback of MLflow,
         or its autologging, logs isn't logged again.
@@ -104,6 +106,7 @@ class HLSExport(keras.callbacks.Callback):  # type: ignore[misc]
         *,
         budget: Mapping[str, float] | None = None,
         validation: Samples | None = None,
+        calibration: Samples | None = None,
         mlflow: bool = False,
         on_error: str = "warn",
         verbose: int = 1,
@@ -118,6 +121,7 @@ class HLSExport(keras.callbacks.Callback):  # type: ignore[misc]
         self.monitor, self.mode = self._monitor.name, self._monitor.mode
         self._budget = Budget({} if budget is None else budget)
         self.validation = validation
+        self.calibration = calibration
         self.mlflow = mlflow
         self.on_error = on_error
         self.verbose = verbose
@@ -160,7 +164,7 @@ class HLSExport(keras.callbacks.Callback):  # type: ignore[misc]
             self._recorder.close("FAILED")
             self._recorder = None
         check_target(self.directory)
-        check_model(self.model, self.options, self.validation)
+        check_model(self.model, self.options, self.validation, self.calibration)
         if not self.mlflow:
             return
         if tracking.installed():
@@ -174,7 +178,7 @@ class HLSExport(keras.callbacks.Callback):  # type: ignore[misc]
         logs.update(dict.fromkeys(KEYS, math.nan))
         try:
             with self._guarded(f"Epoch {epoch + 1} can't be exported, so its cost is unknown", "snapshot"):
-                snapshot = take_snapshot(self.model, **self.options)
+                snapshot = take_snapshot(self.model, calibration=self.calibration, **self.options)
                 estimate = self.estimates[epoch] = snapshot.estimate()
                 logs.update({key: float(value) for key, value in estimate.metrics().items()})
                 with self._guarded(f"Epoch {epoch + 1} can't be compared with the best one", "compare"):

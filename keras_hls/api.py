@@ -11,18 +11,24 @@ from keras_hls.cost import ResourceEstimate
 from keras_hls.errors import HLSError, InvalidModel, UnsupportedModel
 from keras_hls.options import Options
 from keras_hls.passes import prepare
+from keras_hls.passes.dead_nodes import drop_dead_nodes
+from keras_hls.passes.folding import fold_scales
+from keras_hls.passes.transposes import cancel_transposes
 from keras_hls.project import Project
 from keras_hls.sim.emulator import Samples
 from keras_hls.snapshots import Snapshot
 
 
-def snapshot(model: Any, **options: Any) -> Snapshot:
+def snapshot(model: Any, *, calibration: Samples | None = None, **options: Any) -> Snapshot:
     """Return a model's graph as it is now; the model isn't changed.
 
     Parameters
     ----------
     model : keras.Model, or path of a .keras file
         Built, with fixed shapes.
+    calibration : samples, optional
+        What layers without quantizers take their types from: one array, a list, or a dict by input name, (n, ...). No value
+        of these samples overflows. Layers with quantizers need none.
     **options
         See `keras_hls.options.Options`: part, clock_period, strategy, reuse_factor, layers, softmax, ...
 
@@ -37,16 +43,30 @@ def snapshot(model: Any, **options: Any) -> Snapshot:
     TooWide
         If a value would need more than 63 bits.
     """
+    from keras_hls.chosen_types import choose_types
     from keras_hls.frontends import live_model
     from keras_hls.layers_ext import READERS
+    from keras_hls.layers_ext.quantize import Quantize
 
     chosen = Options.of(**options)
-    graph = prepare(live_model.read(_loaded(model), READERS), softmax=chosen.softmax)
+    model = _loaded(model)
+    graph = fold_scales(cancel_transposes(drop_dead_nodes(live_model.read(model, READERS))))
+    typed = choose_types(
+        graph, chosen, calibration, lambda x, before: live_model.reference(model, before)(x), caster=Quantize
+    )
+    graph = prepare(typed, softmax=chosen.softmax)
     chosen.plans(graph)
     return Snapshot(graph, chosen)
 
 
-def export_hls(model: Any, directory: str | Path, *, verify: bool | Samples = True, **options: Any) -> Project:
+def export_hls(
+    model: Any,
+    directory: str | Path,
+    *,
+    calibration: Samples | None = None,
+    verify: bool | Samples = True,
+    **options: Any,
+) -> Project:
     """Write a model as an HLS C++ project that computes bit for bit what it computes, and prove it by C-simulation.
 
     Parameters
@@ -54,9 +74,12 @@ def export_hls(model: Any, directory: str | Path, *, verify: bool | Samples = Tr
     model : keras.Model, or path of a .keras file
     directory : str or Path
         The project's folder; replaced only if it is a project of keras_hls.
+    calibration : samples, optional
+        As for `snapshot`.
     verify : bool or samples
-        Samples that C-simulation, emulator and Keras are held side by side with. True takes a thousand random ones; False
-        verifies nothing. Without a compiler, there is a warning and the emulator is compared with Keras.
+        Samples that C-simulation, emulator and Keras are held side by side with. True takes those of `calibration`, or else a
+        thousand random ones; False verifies nothing. Without a compiler, there is a warning and the emulator is compared
+        with Keras.
     **options
         See `keras_hls.options.Options`.
 
@@ -78,12 +101,14 @@ def export_hls(model: Any, directory: str | Path, *, verify: bool | Samples = Tr
     backend(Options.of(**options).backend)
     check_target(Path(directory))
     model = _loaded(model)
-    return snapshot(model, **options).export(directory, verify=verify, model=model)
+    taken = snapshot(model, calibration=calibration, **options)
+    samples = calibration if verify is True and calibration is not None else verify
+    return taken.export(directory, verify=samples, model=model)
 
 
-def estimate(model: Any, **options: Any) -> ResourceEstimate:
-    """Return what a model would cost, per layer and in total; options and errors as for `snapshot`."""
-    return snapshot(model, **options).estimate()
+def estimate(model: Any, *, calibration: Samples | None = None, **options: Any) -> ResourceEstimate:
+    """Return what a model would cost, per layer and in total; arguments and errors as for `snapshot`."""
+    return snapshot(model, calibration=calibration, **options).estimate()
 
 
 def load(path: str | Path) -> Project | Snapshot:
@@ -112,23 +137,29 @@ class Check:
         One sentence for each layer that can't be exported; empty if all can.
     notes : tuple of str
         What to know about the export.
+    chosen : tuple of str
+        Layers without quantizers, whose types are chosen, so that the hardware approximates Keras's floats.
     """
 
     problems: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    chosen: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether the whole model can be exported exactly."""
+        """Whether the whole model can be exported."""
         return not self.problems
 
     def __str__(self) -> str:
-        head = "Every layer can be exported exactly." if self.ok else f"{len(self.problems)} problems:"
+        exactly = "" if self.chosen else " exactly"
+        head = f"Every layer can be exported{exactly}." if self.ok else f"{len(self.problems)} problems:"
         return "\n".join([head, *(f"- {p}" for p in self.problems), *(f"Note: {n}" for n in self.notes)])
 
 
-def check(model: Any, **options: Any) -> Check:
+def check(model: Any, *, calibration: Samples | None = None, **options: Any) -> Check:
     """Return what will be exact and what would be refused, without raising for a model that can't be exported.
+
+    Arguments as for `snapshot`.
 
     Raises
     ------
@@ -136,7 +167,8 @@ def check(model: Any, **options: Any) -> Check:
     """
     Options.of(**options)
     try:
-        return Check((), snapshot(model, **options).notes)
+        graph = snapshot(model, calibration=calibration, **options).graph
+        return Check((), graph.notes, graph.chosen)
     except UnsupportedModel as error:
         # What waits for data is no problem before a training.
         notes = [f"Before it is trained, it can't be exported: {text}" for text in error.untrained]

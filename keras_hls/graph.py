@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -122,7 +123,8 @@ class Op(ABC):
     Subclass it in one file of ``layers_ext`` (or in your own package), write its kernel for each backend, and let
     ``check_op`` ask it the same questions as every other. It never rounds and never overflows (only `Quantize` does, and
     tables, which carry their own precision), so its output type is a matter of arithmetic. Fields may be integers,
-    strings, booleans, None, `Constant`, `Fixed`, `Formats`, a `Graph` (a body to repeat) or tuples of these.
+    strings, booleans, None, `Constant`, `Fixed`, `Formats`, a `Graph` (a body to repeat) or tuples of these. Where a layer
+    has no quantizers, a `Real` may stand for a `Constant` until a pass has chosen its type.
     """
 
     #: Every op by its name in saved graphs; filled when the class is made.
@@ -176,6 +178,63 @@ class Op(ABC):
     def wiring(self) -> bool:
         """Whether the output is always the input's elements in the same order, so that it takes no hardware."""
         return False
+
+    @property
+    def selects(self) -> bool:
+        """Whether every output element is one of the inputs' elements, or 0, and never falls where an input rises.
+
+        Then rounding before the op and rounding after it are the same, and a pass may look through it.
+        """
+        return self.wiring
+
+    @property
+    def permutation(self) -> tuple[int, ...] | None:
+        """The order in which the op puts the axes of a sample, if that is all it does; else None."""
+        return None
+
+    def then_permuted(self, axes: tuple[int, ...]) -> Op | None:
+        """Return the one op that does this and then puts the axes in another order, if there is one; else None."""
+        return None
+
+    def permuted(self, axes: tuple[int, ...]) -> Op | None:
+        """Return the op that, of inputs with their axes in another order, makes this op's output in that order; else None.
+
+        ``op.permuted(axes)(transpose(x, axes))`` is ``transpose(op(x), axes)``: axis k of the one is axis ``axes[k]`` of the
+        other. All inputs and the output have as many axes; a pass asks only then.
+        """
+        return None
+
+    def settle(self, *inputs: TensorType, frac: int | None) -> Op:
+        """Return the op with the precision that its readers need, for one whose results have no last bit.
+
+        Parameters
+        ----------
+        *inputs : TensorType
+        frac : int, optional
+            Fractional bits at which all that reads it cuts the result, or None if something takes it as it is. An op that
+            is given them answers with two more bits, the last of which is also set where anything lies beyond (it rounds to
+            odd): from that, every rounding mode gets what it would get from the real number itself.
+        """
+        return self
+
+    @property
+    def narrow(self) -> Literal["index", "value"] | None:
+        """What its inputs are cast to where a float model leaves their types open: few bits that index a table, or as many as
+        layers hand on; None where it takes them as wide as they are."""
+        return None
+
+    @property
+    def scaling(self) -> tuple[Constant, Constant] | None:
+        """Factor and offset, if all that the op does is to multiply by the one and add the other; else None."""
+        return None
+
+    def scaled(self, scale: Constant, offset: Constant) -> Op | None:
+        """Return the one op that does this and then multiplies and adds, if nothing is lost by it; else None."""
+        return None
+
+    def fused(self, cast: Formats, *inputs: TensorType) -> Op | None:
+        """Return the one op that does this and then the cast, if there is one; else None."""
+        return None
 
     @property
     def host(self) -> str | None:
@@ -268,6 +327,8 @@ class Graph:
         What a user should know: one sentence each.
     host : tuple of str
         For each output the function that whoever reads it applies, such as "softmax", or "".
+    chosen : tuple of str
+        Layers whose precision the model doesn't say, so that it was chosen: there the model's own floats are approximated.
     """
 
     nodes: tuple[Node, ...]
@@ -275,6 +336,7 @@ class Graph:
     output_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     host: tuple[str, ...] = ()
+    chosen: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Node:
         return self._by_name[name]
@@ -366,10 +428,23 @@ class Graph:
         return replace(self, nodes=kept, outputs=tuple(map(final, self.outputs)))
 
 
-def infer(node: Node, inputs: Iterable[TensorType]) -> TensorType:
-    """Return the type of a node's output; errors name its layer."""
+def infer(node: Node, inputs: Iterable[TensorType], op: Op | None = None) -> TensorType:
+    """Return the type of a node's output, or of another op's in its place; errors name its layer."""
+    with named(node):
+        return (op or node.op).infer(*inputs)
+
+
+def settle(node: Node, inputs: Iterable[TensorType], frac: int | None) -> Op:
+    """Return a node's op with its precision settled; errors name its layer."""
+    with named(node):
+        return node.op.settle(*inputs, frac=frac)
+
+
+@contextmanager
+def named(node: Node) -> Iterator[None]:
+    """Turn what an op raises into errors that name its layer."""
     try:
-        return node.op.infer(*inputs)
+        yield
     except TooWide as error:
         raise TooWide(
             f"Layer {node.layer or node.name!r} ({type(node.op).__name__}) can't be computed in 63-bit integers: {error}."

@@ -8,11 +8,18 @@ from dataclasses import dataclass, field, fields
 from numbers import Integral
 from typing import Any
 
-from keras_hls.errors import InvalidOption, did_you_mean
+from keras_hls.errors import InvalidOption, TooWide, did_you_mean
+from keras_hls.fixed import Fixed
 from keras_hls.graph import STRATEGIES, Graph, Plan, check_plan
+from keras_hls.hls4ml_config import translate
+from keras_hls.passes.calibrate import EVERY, Precision
 
 #: What an entry of ``layers`` may hold.
 LAYER_OPTIONS = ("strategy", "reuse_factor")
+#: What an entry of ``precision`` may hold.
+PRECISION_OF = ("result", "weight", "bias")
+#: Bits of a type that follows from calibration samples, at most: so that products of two still fit.
+MOST_BITS = 24
 IO_TYPES = ("io_parallel",)
 SOFTMAX = ("host", "hardware")
 # Words that can't name a C++ function or variable of the project.
@@ -57,6 +64,14 @@ class Options:
         By layer name: "strategy" and "reuse_factor" of that layer.
     softmax : {"host", "hardware"}
         Whether a softmax at an output is left to whoever reads the hardware's answer (argmax doesn't need it), or computed.
+    precision : str or mapping, optional
+        Types of layers that have no quantizers: one for all, as "fixed<16, 6>", or by layer, where an entry is a type or a
+        dict of types for "result", "weight" and "bias", and "*" stands for all others. What isn't named follows from
+        calibration samples.
+    bits : int
+        Bits of the types that follow from calibration samples.
+    max_error : float, optional
+        Instead of `bits`: the fewest bits with which no output is off by more than that, for the calibration samples.
     project_name : str, optional
         Name of the top function; by default that of the output folder.
 
@@ -74,6 +89,9 @@ class Options:
     reuse_factor: int = 1
     layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     softmax: str = "host"
+    precision: str | Mapping[str, str | Mapping[str, str]] | None = None
+    bits: int = 16
+    max_error: float | None = None
     project_name: str | None = None
 
     def __post_init__(self) -> None:
@@ -103,13 +121,47 @@ class Options:
             ("clock_period", float(self.clock_period)),
         ):
             object.__setattr__(self, name, value)
+        self._check_precision()
         top = self.project_name
         if top is not None and (not isinstance(top, str) or identifier(top) != top):
             raise InvalidOption(f"project_name must be a C++ identifier, not {self.project_name!r}")
 
+    def _check_precision(self) -> None:
+        bits = self.bits
+        if not isinstance(bits, Integral) or isinstance(bits, bool) or not 2 <= bits <= MOST_BITS:
+            raise InvalidOption(f"bits must be an integer from 2 to {MOST_BITS}, not {bits!r}")
+        object.__setattr__(self, "bits", int(bits))
+        error = self.max_error
+        if error is not None and (not _is_number(error) or not 0 < error < float("inf")):
+            raise InvalidOption(f"max_error must be a positive number, not {error!r}")
+        self.precisions()
+
+    def precisions(self) -> Precision:
+        """Return the types that the options give to layers without quantizers."""
+        given = {EVERY: self.precision} if isinstance(self.precision, str) else self.precision or {}
+        if not isinstance(given, Mapping):
+            raise InvalidOption(f"precision must be a type such as 'fixed<16, 6>', or a dict by layer, not {given!r}")
+        layers = {}
+        for name, entry in given.items():
+            where = "precision" if isinstance(self.precision, str) else f"precision[{name!r}]"
+            if isinstance(entry, str):
+                layers[name] = dict.fromkeys(PRECISION_OF, _fixed(where, entry))
+                continue
+            if not isinstance(entry, Mapping):
+                raise InvalidOption(f"{where} must be a type or a dict of {', '.join(PRECISION_OF)}, not {entry!r}")
+            for key in entry:
+                _one_of(f"{where} key", key, PRECISION_OF)
+            layers[name] = {key: _fixed(f"{where}[{key!r}]", text) for key, text in entry.items()}
+        return Precision(self.bits, layers=layers)
+
     @classmethod
     def of(cls, **options: Any) -> Options:
-        """Return checked options; an unknown name is an error that offers the nearest."""
+        """Return checked options; an unknown name is an error that offers the nearest.
+
+        An `hls_config` is read as hls4ml's config dict: see `keras_hls.hls4ml_config`.
+        """
+        if "hls_config" in options:
+            options = translate(options.pop("hls_config"), options)
         known = [f.name for f in fields(cls)]
         for name in options:
             if name not in known:
@@ -141,6 +193,15 @@ class Options:
             node.name: check_plan(node, Plan(**{**default, **self.layers.get(node.layer, {})}), graph.input_types(node))
             for node in graph
         }
+
+
+def _fixed(what: str, text: Any) -> Fixed:
+    if not isinstance(text, str):
+        raise InvalidOption(f"{what} must be a type such as 'fixed<16, 6>', not {text!r}")
+    try:
+        return Fixed.parse(text)
+    except (ValueError, TooWide) as error:
+        raise InvalidOption(f"{what}: {error}") from None
 
 
 def _one_of(what: str, value: Any, known: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ from keras_hls.errors import HLSError
 from keras_hls.fixed import Constant, Fixed, Formats
 from keras_hls.graph import Graph, Node, Op, op_fields
 
-VERSION = 1
+VERSION = 2
 
 
 def _pack(array: np.ndarray[Any, Any]) -> dict[str, Any]:
@@ -91,6 +91,7 @@ def to_json(graph: Graph) -> dict[str, Any]:
         "output_names": list(graph.output_names),
         "notes": list(graph.notes),
         "host": list(graph.host),
+        "chosen": list(graph.chosen),
     }
 
 
@@ -122,7 +123,7 @@ def _graph(stored: dict[str, Any]) -> Graph:
             )
         op = Op.registry[item["op"]](**{name: _decode(value) for name, value in item["fields"].items()})
         nodes.append(Node(item["name"], op, tuple(item["inputs"]), item["layer"]))
-    texts = (tuple(stored[key]) for key in ("outputs", "output_names", "notes", "host"))
+    texts = (tuple(stored[key]) for key in ("outputs", "output_names", "notes", "host", "chosen"))
     return Graph(tuple(nodes), *texts).verify()
 
 

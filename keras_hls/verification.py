@@ -40,6 +40,8 @@ class Verification:
         Layers whose values need more bits than float32 has, so that Keras itself may round.
     approximations : dict of str to float
         Layers that aren't computed exactly, such as a softmax, and how far each may be off.
+    chosen : tuple of str
+        Layers without quantizers, whose types were chosen, so that the hardware approximates Keras's floats.
     unexplained : int
         Output values that differ from Keras's and have no such layer before them, or are further off than it may be.
     """
@@ -54,6 +56,7 @@ class Verification:
     inexact_layers: tuple[str, ...] = ()
     approximations: Mapping[str, float] = field(default_factory=dict)
     unexplained: int = 0
+    chosen: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -76,10 +79,16 @@ class Verification:
                 f"{self.keras_different:,} of {self.values:,} values differ, by at most {self.largest_difference:g};"
                 f" {self.argmax_different:,} samples have another argmax."
             )
-            if self.inexact_layers:
+            if inexact := [layer for layer in self.inexact_layers if layer not in self.chosen]:
                 lines.append(
-                    f"Keras's float32 can't hold every value of {', '.join(map(repr, self.inexact_layers))}: there the"
+                    f"Keras's float32 can't hold every value of {', '.join(map(repr, inexact))}: there the"
                     " hardware is exact and Keras rounds."
+                )
+            if self.chosen:
+                agree = 1 - self.argmax_different / max(self.samples, 1)
+                lines.append(
+                    f"Layers {', '.join(map(repr, self.chosen))} have no quantizers of their own: their types were chosen, and"
+                    f" {agree:.2%} of the samples keep their argmax."
                 )
             for layer, bound in self.approximations.items():
                 lines.append(f"Layer {layer!r} is computed to so many bits, off by at most {bound:.2g}.")
@@ -126,6 +135,7 @@ def compare(
         inexact,
         {graph[name].layer: error for name, error in errors.items()},
         unexplained,
+        graph.chosen,
     )
 
 
@@ -147,7 +157,9 @@ def _allowed(graph: Graph, output: str, inexact: Sequence[str], errors: Mapping[
         if name not in before:
             before.add(name)
             waiting += graph[name].inputs
-    if any(name in errors or graph[name].layer in inexact for name in before) or graph[output].layer in inexact:
+    before.add(output)
+    rounded = {*inexact, *graph.chosen}
+    if any(graph[name].layer in rounded for name in before) or any(name in errors for name in before - {output}):
         return np.inf
     return errors[output] + _FLOAT32_NOISE if output in errors else 0.0
 

@@ -4,8 +4,32 @@ Importing this package imports every family, so that all readers and ops are kno
 subclass `keras_hls.graph.Op`, decorate a reader with `reads`, and import your module before you export.
 """
 
-from keras_hls.layers_ext import activation, dense, merge, quantize, quantizer, reshape, softmax
-from keras_hls.layers_ext.reading import READERS, Builder, LayerView, ReadError, Ref, reads
+from keras_hls.layers_ext import (
+    activation,
+    batch_norm,
+    convolution,
+    convolution_layers,
+    dense,
+    einsum,
+    einsum_dense,
+    embedding,
+    inference_identities,
+    joining,
+    layout,
+    merge,
+    movement,
+    operation_shapes,
+    operation_sums,
+    operations,
+    padding,
+    pooling,
+    quantize,
+    quantizer,
+    reshape,
+    softmax,
+    upsampling,
+)
+from keras_hls.layers_ext.reading import READERS, Builder, LayerView, ReadError, Ref, reads, reads_operation
 
 __all__ = [
     "READERS",
@@ -14,11 +38,28 @@ __all__ = [
     "ReadError",
     "Ref",
     "activation",
+    "batch_norm",
+    "convolution",
+    "convolution_layers",
     "dense",
+    "einsum",
+    "einsum_dense",
+    "embedding",
+    "inference_identities",
+    "joining",
+    "layout",
     "merge",
+    "movement",
+    "operation_shapes",
+    "operation_sums",
+    "operations",
+    "padding",
+    "pooling",
     "quantize",
     "quantizer",
     "reads",
+    "reads_operation",
     "reshape",
     "softmax",
+    "upsampling",
 ]

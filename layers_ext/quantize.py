@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from keras_hls.fixed import OVERFLOW, ROUNDING, Constant, Fixed, Formats, IntArray, Quantization, TensorType
 from keras_hls.graph import Kernel, Op, Plan, Unit, Work
+from keras_hls.layers_ext.axes import permuted_constants
 from keras_hls.layers_ext.counting import units
 
 
@@ -38,6 +39,11 @@ class Quantize(Op):
     @property
     def cast(self) -> Formats:
         return self.formats
+
+    def permuted(self, axes: tuple[int, ...]) -> Op:
+        parts = {part: getattr(self.formats, part) for part in ("signed", "width", "integer")}
+        arranged = {part: permuted_constants(values, axes) for part, values in parts.items()}
+        return Quantize(replace(self.formats, **arranged))
 
     def identity(self, *inputs: TensorType) -> bool:
         cast = self._on(*inputs)

@@ -1,4 +1,4 @@
-"""Layers that change a tensor's shape and none of its elements, and layers that do nothing at inference."""
+"""Layers that give a tensor's elements another shape or order, or repeat them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from math import prod
 
 from keras_hls.fixed import IntArray, TensorType
 from keras_hls.graph import Op, Plan, Work
+from keras_hls.layers_ext.layout import channels_first
+from keras_hls.layers_ext.movement import Permute, Repeat
 from keras_hls.layers_ext.reading import Builder, LayerView, Ref, reads
 
 
@@ -64,13 +66,24 @@ def read_reshape(layer: LayerView, build: Builder, x: Ref) -> Ref:
     return build.add(Reshape(shape), x, name=layer.name, layer=layer.name)
 
 
-@reads("keras.layers.Flatten", neutral={"data_format": "channels_last"})
+@reads("keras.layers.Flatten", consumes="data_format")
 def read_flatten(layer: LayerView, build: Builder, x: Ref) -> Ref:
-    """Flatten, row-major."""
+    """Flatten, with the channels last; where they come first, they are moved before."""
+    rank = len(layer.shapes[0])
+    if channels_first(layer) and rank > 1:
+        x = build.add(Permute((*range(1, rank), 0)), x, name=f"{layer.name}_channels_last", layer=layer.name)
     return build.add(Reshape((-1,)), x, name=layer.name, layer=layer.name)
 
 
-@reads("keras.layers.Dropout", consumes="rate noise_shape")
-def read_dropout(layer: LayerView, build: Builder, x: Ref) -> Ref:
-    """Nothing: dropout works in training only."""
-    return x
+@reads("keras.layers.Permute", consumes="dims")
+def read_permute(layer: LayerView, build: Builder, x: Ref) -> Ref:
+    """Any order of the axes."""
+    axes = tuple(int(dim) - 1 for dim in layer.config["dims"])
+    return build.add(Permute(axes), x, name=layer.name, layer=layer.name)
+
+
+@reads("keras.layers.RepeatVector", consumes="n")
+def read_repeat_vector(layer: LayerView, build: Builder, x: Ref) -> Ref:
+    """A vector n times, each on a row of its own."""
+    row = build.add(Reshape((1, -1)), x, name=f"{layer.name}_row", layer=layer.name)
+    return build.add(Repeat((int(layer.config["n"]), 1)), row, name=layer.name, layer=layer.name)

@@ -30,8 +30,8 @@ from keras_hls.errors import (
 keras = pytest.importorskip("keras")
 pytest.importorskip("hgq")
 
-from hgq.config import QuantizerConfig  # noqa: E402
-from hgq.layers import QDense, Quantizer  # noqa: E402
+from hgq.config import QuantizerConfig
+from hgq.layers import QDense, Quantizer
 
 pytestmark = pytest.mark.keras3
 

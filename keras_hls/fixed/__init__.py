@@ -8,7 +8,15 @@ integers, so it is exact; what would need more than 63 bits is refused, never wr
 from keras_hls.fixed.casting import Quantization, quantize, rounded_down_terms
 from keras_hls.fixed.floats import FloatCast, from_float
 from keras_hls.fixed.formats import MAX_BITS, OVERFLOW, ROUNDING, BoolArray, Fixed, FloatArray, Formats, IntArray
-from keras_hls.fixed.tensors import ZERO_TRAILING, Constant, TensorType, bit_length, shift_left, trailing_zeros
+from keras_hls.fixed.tensors import (
+    ZERO_TRAILING,
+    Constant,
+    Real,
+    TensorType,
+    bit_length,
+    shift_left,
+    trailing_zeros,
+)
 
 __all__ = [
     "MAX_BITS",
@@ -23,6 +31,7 @@ __all__ = [
     "Formats",
     "IntArray",
     "Quantization",
+    "Real",
     "TensorType",
     "bit_length",
     "from_float",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +95,25 @@ class Fixed:
         width = max(max(int(high), 0).bit_length(), int(-low - 1).bit_length() if signed else 0) + signed
         width = max(width, 1)
         return cls(signed, width, width - frac, rounding, overflow)
+
+    @classmethod
+    def parse(cls, text: str) -> Fixed:
+        """Return the type that a text spells: "fixed<16, 6>", "ap_ufixed<8, 0, AP_RND, AP_SAT>", "int<8>".
+
+        Raises
+        ------
+        ValueError
+            If it spells none.
+        """
+        found = re.fullmatch(r"(?:ap_|ac_)?(u?)(fixed|int)\s*<([^<>]*)>", text.strip())
+        parts = [part.strip().removeprefix("AP_") for part in found[3].split(",")] if found else []
+        if found is None or not all(re.fullmatch(r"-?\d+", part) for part in parts[: 1 + (found[2] == "fixed")]):
+            raise ValueError(f"Type must be like 'fixed<16, 6>' or 'ufixed<8, 0, RND, SAT>', not {text!r}")
+        if found[2] == "int":
+            parts.insert(1, parts[0])
+        if not 2 <= len(parts) <= 4:
+            raise ValueError(f"Type must have a width, integer bits, and at most two modes, not {text!r}")
+        return cls(not found[1], int(parts[0]), int(parts[1]), *parts[2:])
 
     def __str__(self) -> str:
         modes = [] if (self.rounding, self.overflow) == ("TRN", "WRAP") else [self.rounding, self.overflow]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from keras_hls.errors import InvalidData, TooWide
+from keras_hls.errors import InvalidData, InvalidModel, TooWide
 from keras_hls.fixed.formats import MAX_BITS, Fixed, IntArray
 
 #: Trailing zeros of the number 0: more than any other number that fits.
@@ -158,6 +160,42 @@ class Constant:
     def aligned(self, frac: int) -> IntArray:
         """Return the raw integers in units of ``2**-frac``; `frac` must be at least ``self.frac``."""
         return shift_left(self.raw, frac - self.frac)
+
+    def map(self, arrange: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Constant:
+        """Return the numbers as `arrange` arranges, repeats or picks them; it must not compute with them."""
+        return Constant(arrange(self.raw), self.frac)
+
+
+class Real(Constant):
+    """Known numbers that have no fixed-point type yet: the weights of a layer without quantizers.
+
+    An op may hold them in a `Constant`'s place until a pass has chosen their type; until then nothing can be computed.
+
+    Parameters
+    ----------
+    values : float64 array
+    """
+
+    def __init__(self, values: npt.ArrayLike):
+        object.__setattr__(self, "values", np.asarray(values, np.float64))
+
+    values: npt.NDArray[np.float64]
+
+    @property
+    def raw(self) -> IntArray:  # type: ignore[override]
+        raise InvalidModel("has weights without a fixed-point type: pass calibration= or precision=")
+
+    @property
+    def frac(self) -> int:  # type: ignore[override]
+        raise InvalidModel("has weights without a fixed-point type: pass calibration= or precision=")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.values.shape
+
+    def map(self, arrange: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Real:
+        """Return the numbers as `arrange` arranges, repeats or picks them, as `Constant.map` does."""
+        return Real(arrange(self.values))
 
 
 def shift_left(raw: IntArray, bits: int) -> IntArray:

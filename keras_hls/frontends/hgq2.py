@@ -15,11 +15,13 @@ import numpy as np
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import Constant, Formats
-from keras_hls.frontends.keras_v3 import KerasView, constant, to_numpy
+from keras_hls.frontends.keras_v3 import KerasView, constant, finite, to_numpy
 from keras_hls.frontends.view import ReadError, Untrained
 
 _ROUNDING = {"TRN": "TRN", "RND": "RND", "RND_CONV": "RND_CONV", "S_RND": "RND", "S_RND_CONV": "RND_CONV"}
 _OVERFLOW = {"WRAP": "WRAP", "SAT": "SAT", "SAT_SYM": "SAT_SYM"}
+#: What a batch normalisation quantizes, in the layer's order.
+_NORM = ("scaler", "offset")
 # `trace_minmax` starts from -1e9 integer bits; one that still stands there has seen no data.
 _UNTRACED = -1e8
 
@@ -28,14 +30,13 @@ class HGQ2View(KerasView):
     """A layer of HGQ2: its weights are quantized, its inputs and its output may be."""
 
     def weight(self, name: str) -> Constant | None:
+        if (pair := getattr(self.layer, "qscaler_and_qoffset", None)) is not None and name in _NORM:
+            return constant(to_numpy(pair[_NORM.index(name)]), name)
         value = getattr(self.layer, name, None)
         if value is None:
             return None
         # A quantizer that saturates would hide an infinite one behind its largest number.
-        if not np.isfinite(to_numpy(value)).all():
-            raise ReadError(
-                f"its {name} holds NaN or infinite values; training diverged, or the weights weren't loaded"
-            )
+        finite(to_numpy(value), name)
         return constant(to_numpy(getattr(self.layer, f"q{name}")), name)
 
     def input_formats(self, count: int) -> tuple[Formats | None, ...]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from keras_hls.errors import InvalidData, TooWide
-from keras_hls.fixed import Constant, Formats
-from keras_hls.frontends.view import LayerView, ReadError
+from keras_hls.errors import TooWide
+from keras_hls.fixed import Constant, Formats, Real
+from keras_hls.frontends.view import LayerView, OperationView, ReadError
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -23,6 +23,7 @@ def class_path(cls: type) -> str:
         ("keras.layers", "keras.layers"),
         ("keras.src.models", "keras.models"),
         ("keras.src.ops", "keras.ops"),
+        ("keras.src.activations", "keras.activations"),
         ("hgq.layers", "hgq.layers"),
         ("hgq.quantizer", "hgq.quantizer"),
     ):
@@ -32,7 +33,7 @@ def class_path(cls: type) -> str:
 
 
 class KerasView(LayerView):
-    """A layer of Keras itself: it has no quantizers, so only layers without weights can be read exactly."""
+    """A layer of Keras itself: it has no quantizers, so the types of its weights are chosen by a pass."""
 
     def __init__(self, layer: Any, input_shapes: Sequence[tuple[int | None, ...]]):
         self.layer = layer
@@ -40,9 +41,20 @@ class KerasView(LayerView):
         self.path = class_path(type(layer))
         self.config = _config(layer)
         self.input_shapes = [tuple(shape) for shape in input_shapes]
+        self.shapes = tuple(tuple(int(n) for n in shape[1:] if n is not None) for shape in input_shapes)
 
     def weight(self, name: str) -> Constant | None:
-        raise ReadError(f"its {name} isn't quantized; use a layer of HGQ2, such as hgq.layers.QDense")
+        value = getattr(self.layer, name, None)
+        return None if value is None else Real(finite(to_numpy(value), name))
+
+    def function(self, argument: str | None) -> Callable[[Floats], Floats]:
+        import keras
+
+        call = self.layer.call if argument is None else getattr(self.layer, argument)
+        return lambda values: to_numpy(call(keras.ops.convert_to_tensor(np.asarray(values, np.float32))))
+
+    def part(self, name: str, *shapes: tuple[int, ...]) -> LayerView:
+        return type(self)(getattr(self.layer, name), [(None, *shape) for shape in shapes])
 
     def input_formats(self, count: int) -> tuple[Formats | None, ...]:
         return (None,) * count
@@ -53,6 +65,41 @@ class KerasView(LayerView):
     @property
     def understood(self) -> frozenset[str]:
         return frozenset({"batch_shape", "input_shape"})
+
+
+class KerasOperationView(KerasView, OperationView):
+    """One call of an operation of ``keras.ops``."""
+
+    def __init__(self, node: Any, name: str):
+        super().__init__(node.operation, [tensor.shape for tensor in node.arguments.keras_tensors])
+        self.name = name
+        self.results = tuple(tuple(int(n) for n in tensor.shape[1:]) for tensor in node.outputs)
+        self._arguments = node.arguments
+
+    def arguments(self, inputs: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Return what it is called with: `inputs` in the places of its tensors, and variables and arrays as numpy's."""
+        import keras
+
+        placed = {id(symbol): value for symbol, value in zip(self._arguments.keras_tensors, inputs)}
+
+        def plain(value: Any) -> Any:
+            if id(value) in placed:
+                return placed[id(value)]
+            is_array = isinstance(value, keras.Variable) or keras.ops.is_tensor(value)
+            return to_numpy(value) if is_array else value
+
+        args, kwargs = self._arguments.convert(plain)
+        return list(args), dict(kwargs)
+
+    def function(self, argument: str | None) -> Callable[[Floats], Floats]:
+        import keras
+
+        def run(values: Floats) -> Floats:
+            tensor = keras.ops.convert_to_tensor(np.asarray(values, np.float32))
+            args, kwargs = self._arguments.convert(lambda a: tensor if isinstance(a, keras.KerasTensor) else a)
+            return to_numpy(self.layer(*args, **kwargs))
+
+        return run
 
 
 def _config(layer: Any) -> dict[str, Any]:
@@ -75,6 +122,19 @@ def _config(layer: Any) -> dict[str, Any]:
     return {**config, "activation": whole}
 
 
+def finite(values: Floats, what: str) -> Floats:
+    """Return a weight's values.
+
+    Raises
+    ------
+    ReadError
+        If one is NaN or infinite.
+    """
+    if not np.isfinite(values).all():
+        raise ReadError(f"its {what} holds NaN or infinite values; training diverged, or the weights weren't loaded")
+    return values
+
+
 def constant(values: Any, what: str) -> Constant:
     """Return a weight's exact value.
 
@@ -84,9 +144,7 @@ def constant(values: Any, what: str) -> Constant:
         If it holds NaN or infinite values, or spans more than 63 bits.
     """
     try:
-        return Constant.exactly(values)
-    except InvalidData as error:
-        raise ReadError(f"its {what} {error}; training diverged, or the weights weren't loaded") from None
+        return Constant.exactly(finite(values, what))
     except TooWide as error:
         raise ReadError(f"its {what} {error}; quantize it to fewer bits") from None
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from keras_hls.fixed import Constant, Formats
+from keras_hls.fixed import Constant, FloatArray, Formats
 from keras_hls.graph import Graph, Node, Op
 from keras_hls.options import identifier
 
@@ -38,21 +38,38 @@ class LayerView(ABC):
         Its class, as "keras.layers.Dense" or "hgq.layers.QDense".
     config : mapping
         Its constructor arguments as plain values.
+    shapes : tuple of tuples of int
+        Shape of one sample of each of its inputs.
     """
 
     name: str
     path: str
     config: Mapping[str, Any]
+    shapes: tuple[tuple[int, ...], ...]
 
     @abstractmethod
     def weight(self, name: str) -> Constant | None:
-        """Return a weight as the layer uses it, quantized, exactly; None if the layer has none of that name.
+        """Return a weight as the layer uses it; None if the layer has none of that name.
+
+        A quantized weight is an exact `Constant`; one that has no quantizer is a `Real`, whose type a pass chooses. A reader
+        that only arranges it (``weight.map(np.transpose)``) needn't ask which.
 
         Raises
         ------
         ReadError
-            If it holds NaN or infinite values, or isn't quantized.
+            If it holds NaN or infinite values.
         """
+
+    @abstractmethod
+    def function(self, argument: str | None) -> Callable[[FloatArray], FloatArray]:
+        """Return the function that an argument of the layer is, such as its activation, or the layer's own if None.
+
+        It takes and returns float arrays, and computes as the layer does, in float32.
+        """
+
+    @abstractmethod
+    def part(self, name: str, *shapes: tuple[int, ...]) -> LayerView:
+        """Return a layer that is an attribute of this one, for inputs whose samples have these shapes."""
 
     @abstractmethod
     def input_formats(self, count: int) -> tuple[Formats | None, ...]:
@@ -66,6 +83,18 @@ class LayerView(ABC):
     @abstractmethod
     def understood(self) -> frozenset[str]:
         """Config keys that this adapter itself takes account of."""
+
+
+class OperationView(LayerView):
+    """One call of an operation, which is no layer: it has no weights, and constants are among its arguments.
+
+    Attributes
+    ----------
+    results : tuple of tuples of int
+        Shape of one sample of each of its results.
+    """
+
+    results: tuple[tuple[int, ...], ...]
 
 
 class Builder:
@@ -91,6 +120,7 @@ class Builder:
         return Graph(tuple(self._nodes), tuple(ref.name for ref in outputs), tuple(output_names), tuple(self.notes))
 
 
-#: How a layer class is read: takes the layer, the builder and one Ref an input, and returns the Ref of its output.
-Reader = Callable[..., Ref]
+#: How a layer class is read: takes the layer, the builder and one Ref an input, and returns the Ref of its output. The reader
+#: of an operation takes its arguments, and returns several where the operation does.
+Reader = Callable[..., Any]
 Readers = Mapping[str, Reader]

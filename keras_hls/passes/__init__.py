@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from keras_hls.graph import Graph
+from keras_hls.passes.calibrate import refuse_unquantized
 from keras_hls.passes.dead_nodes import drop_dead_nodes
+from keras_hls.passes.fused_casts import fuse_casts
 from keras_hls.passes.host_functions import leave_to_host
 from keras_hls.passes.identities import drop_identities
 from keras_hls.passes.input_types import type_inputs
+from keras_hls.passes.precision import settle_precision
+from keras_hls.passes.transposes import cancel_transposes
 
 
 def prepare(graph: Graph, *, softmax: str = "host") -> Graph:
@@ -19,8 +23,9 @@ def prepare(graph: Graph, *, softmax: str = "host") -> Graph:
     softmax : {"host", "hardware"}
         Whether functions that whoever reads the answer can apply are left to them.
     """
-    graph = drop_dead_nodes(graph)
-    graph = type_inputs(graph).verify()
+    graph = refuse_unquantized(drop_dead_nodes(graph))
+    graph = settle_precision(cancel_transposes(type_inputs(graph))).verify()
     if softmax == "host":
         graph = leave_to_host(graph).verify()
-    return drop_identities(graph).verify()
+    graph = drop_identities(graph).verify()
+    return fuse_casts(graph).verify()

@@ -47,18 +47,26 @@ def type_inputs(graph: Graph) -> Graph:
 def _readers(graph: Graph, name: str, shape: tuple[int, ...]) -> list[tuple[Node, tuple[int, ...]]]:
     """The nodes that read a tensor's values, and in which shape; wiring on the way is passed through."""
     found = []
-    for reader in graph.readers[name]:
-        if reader.op.wiring:
-            found += _readers(
-                graph, reader.name, infer(reader, [TensorType(np.zeros(shape), np.zeros(shape), 0)]).shape
-            )
-        else:
-            found.append((reader, shape))
+    # Without recursion, as wiring can be deep.
+    waiting = [(reader, shape) for reader in reversed(graph.readers[name])]
+    while waiting:
+        reader, seen = waiting.pop()
+        if not reader.op.wiring:
+            found.append((reader, seen))
+            continue
+        after = infer(reader, [TensorType(np.zeros(seen), np.zeros(seen), 0)]).shape
+        waiting += [(further, after) for further in reversed(graph.readers[reader.name])]
     return found
 
 
 def _is_output(graph: Graph, name: str) -> bool:
-    return name in graph.outputs or any(r.op.wiring and _is_output(graph, r.name) for r in graph.readers[name])
+    waiting = [name]
+    while waiting:
+        current = waiting.pop()
+        if current in graph.outputs:
+            return True
+        waiting += [reader.name for reader in graph.readers[current] if reader.op.wiring]
+    return False
 
 
 def _asked(graph: Graph, node: Node, problems: list[str]) -> Formats | None:

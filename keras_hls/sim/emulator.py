@@ -123,6 +123,17 @@ def feeds(graph: Graph, x: Samples) -> list[Feed]:
     InvalidData
         For a wrong number of inputs or a wrong shape; when they are used, for values that are NaN or infinite.
     """
+    found = []
+    for node, array in zip(graph.inputs, sample_arrays(graph, x)):
+        op = node.op
+        assert isinstance(op, Input)
+        assert op.formats is not None
+        found.append(Feed(array, op, FloatCast(op.formats)))
+    return found
+
+
+def sample_arrays(graph: Graph, x: Samples) -> list[npt.NDArray[Any]]:
+    """Return samples as one array an input, in the model's order, checked but for NaN and infinite values; see `feeds`."""
     nodes = graph.inputs
     if isinstance(x, dict):
         names = [node.layer for node in nodes]
@@ -139,10 +150,9 @@ def feeds(graph: Graph, x: Samples) -> list[Feed]:
     if len(values) != len(nodes):
         raise InvalidData(f"Samples must be {len(nodes)} arrays, one an input, not {len(values)}")
     arrays = [_array(value, node) for value, node in zip(values, nodes)]
-    found = []
     for node, array in zip(nodes, arrays):
         op = node.op
-        assert isinstance(op, Input) and op.formats is not None and op.port is not None
+        assert isinstance(op, Input)
         if array.dtype.kind not in "fiub":
             raise InvalidData(f"Samples of input {node.layer!r} must be numbers, not {array.dtype}")
         if array.ndim != _rank(op) or array.shape[1:] != op.shape:
@@ -151,8 +161,7 @@ def feeds(graph: Graph, x: Samples) -> list[Feed]:
             )
         if len(array) != len(arrays[0]):
             raise InvalidData(f"All inputs must have as many samples, not {len(arrays[0])} and {len(array)}")
-        found.append(Feed(array, op, FloatCast(op.formats)))
-    return found
+    return arrays
 
 
 def _array(value: npt.ArrayLike, node: Node) -> npt.NDArray[Any]:

@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 keras = pytest.importorskip("keras")
 pytest.importorskip("hgq")
 
-from hgq.config import QuantizerConfig  # noqa: E402
-from hgq.layers import QAdd, QBatchNormDense, QDense, Quantizer  # noqa: E402
-from hgq.quantizer.internal import FixedPointQuantizerKBI, FixedPointQuantizerKIF, FloatPointQuantizer  # noqa: E402
+from hgq.config import QuantizerConfig
+from hgq.layers import QAdd, QBatchNormDense, QDense, Quantizer
+from hgq.quantizer.internal import FixedPointQuantizerKBI, FixedPointQuantizerKIF, FloatPointQuantizer
 
-import keras_hls  # noqa: E402
-from keras_hls.errors import TooWide, UnsupportedModel  # noqa: E402
+import keras_hls
+from keras_hls.errors import TooWide, UnsupportedModel
 
 # Keras draws seeds of its own while hypothesis draws a network.
 pytestmark = [pytest.mark.keras3, pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")]

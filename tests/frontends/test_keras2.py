@@ -6,8 +6,8 @@ keras = pytest.importorskip("keras")
 if keras.__version__.startswith("3"):
     pytest.skip("this environment has Keras 3", allow_module_level=True)
 
-import keras_hls  # noqa: E402
-from keras_hls.errors import InvalidModel  # noqa: E402
+import keras_hls
+from keras_hls.errors import InvalidModel
 
 
 def test_a_model_of_keras_2_is_refused_with_a_sentence(tmp_path):

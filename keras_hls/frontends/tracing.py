@@ -1,0 +1,238 @@
+"""Call methods that are code: run once on symbolic tensors, so that Keras records the calls that they are made of.
+
+Nothing stays behind: what Keras writes down on layers, and the numbers that it gives to names, are as they were before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from keras_hls.frontends.calls import Calls, ordered
+from keras_hls.frontends.view import ReadError
+
+_LISTS = ("_inbound_nodes", "_outbound_nodes")
+_OPERATORS = ("add", "sub", "mul", "truediv", "matmul")
+
+
+def trace(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Calls:
+    """Return the calls that a layer's, a model's or an operation's ``call`` is made of, at inference.
+
+    Parameters
+    ----------
+    layer : keras.Operation
+        Built, if it has weights.
+    args, kwargs
+        What it is called with; each ``keras.KerasTensor`` in them is an input, and everything else is passed on as it is.
+
+    Raises
+    ------
+    ReadError
+        If the method fails on symbolic tensors, or makes something that isn't computed from them.
+    """
+    import keras
+
+    with _left_as_it_was(layer):
+        flat = keras.tree.flatten((args, dict(kwargs)))
+        inputs = tuple(_input(value) for value in flat if isinstance(value, keras.KerasTensor))
+        rest = iter(inputs)
+        flat = [next(rest) if isinstance(value, keras.KerasTensor) else value for value in flat]
+        args, named = keras.tree.pack_sequence_as((args, dict(kwargs)), flat)
+        if getattr(layer, "_call_has_training_arg", False):
+            named["training"] = False
+        try:
+            outputs = _at_inference(lambda: layer.call(*args, **named))
+        finally:
+            found = _recorded(inputs)
+            _forget(found.values())
+        by_tensor = {id(tensor): node for node in found.values() for tensor in node.outputs}
+        outputs = tuple(keras.tree.flatten(outputs))
+        for tensor in outputs:
+            if not isinstance(tensor, keras.KerasTensor):
+                raise ReadError(
+                    f"{_method(layer)} returns {_brief(tensor)}, which isn't computed from its input tensors"
+                )
+        nodes = ordered(inputs, outputs, lambda tensor: _maker(by_tensor, tensor))
+        own = {id(part) for part in _parts(layer)}
+        kept = tuple(node.operation for node in nodes if id(node.operation) in own)
+        _check_owned(layer, [node.operation for node in nodes if id(node.operation) not in own])
+        return Calls(inputs, nodes, outputs, kept)
+
+
+def _input(tensor: Any) -> Any:
+    import keras
+
+    return keras.Input(batch_shape=(None, *tensor.shape[1:]), dtype=tensor.dtype)
+
+
+def _at_inference(run: Callable[[], Any]) -> Any:
+    """Return what `run` returns, with Keras's context as within a layer that is called with ``training=False``."""
+    import keras
+
+    result: list[Any] = []
+    failure: list[Exception] = []
+
+    class Context(keras.layers.Layer):
+        def call(self, x: Any, training: bool | None = None) -> Any:
+            return x
+
+        def compute_output_spec(self, x: Any, training: bool | None = None) -> Any:
+            try:
+                result.append(run())
+            except Exception as error:
+                # Kept from Keras, which would wrap its message up.
+                failure.append(error)
+            return keras.KerasTensor(x.shape)
+
+    with _variables_as_operands():
+        Context(dtype="float32")(keras.KerasTensor((None, 1)), training=False)
+    if failure:
+        raise _refusal(failure[0])
+    return result[0]
+
+
+def _refusal(error: Exception) -> ReadError:
+    """Return what to tell of an error: our own, which Keras may have wrapped up on its way, or the user's."""
+    found: BaseException | None = error
+    own = None
+    while found is not None:
+        own = found if isinstance(found, ReadError) else own
+        found = found.__context__
+    return own or ReadError(
+        f"its call can't be traced: {_sentence(error)}. Write it with layers and keras.ops on its input tensors, or register a"
+        " reader of its class"
+    )
+
+
+def _recorded(inputs: Iterable[Any]) -> dict[int, Any]:
+    """Every call, by id, that takes one of the tensors or anything made of them."""
+    found: dict[int, Any] = {}
+    waiting = list(inputs)
+    while waiting:
+        tensor = waiting.pop()
+        for node in tensor._keras_history.operation._outbound_nodes:
+            if id(node) not in found and any(t is tensor for t in node.arguments.keras_tensors):
+                found[id(node)] = node
+                waiting += node.outputs
+    return found
+
+
+def _forget(nodes: Iterable[Any]) -> None:
+    """Take calls off the operations that aren't part of the layer itself, whose lists are put back whole."""
+    gone = {id(node): node for node in nodes}
+    for operation in {id(node.operation): node.operation for node in gone.values()}.values():
+        for name in _LISTS:
+            vars(operation)[name] = [node for node in getattr(operation, name) if id(node) not in gone]
+
+
+def _maker(by_tensor: Mapping[int, Any], tensor: Any) -> Any:
+    try:
+        return by_tensor[id(tensor)]
+    except KeyError:
+        raise ReadError(f"it takes tensor {tensor.name!r}, which isn't computed from its inputs") from None
+
+
+def _check_owned(layer: Any, strangers: Iterable[Any]) -> None:
+    """Refuse weights that the layer doesn't keep: made anew at every call, or never trained."""
+    for operation in strangers:
+        if any(getattr(part, "weights", ()) for part in _parts(operation)):
+            raise ReadError(
+                f"{_method(layer)} calls layer {operation.name!r}, which has weights and isn't kept in an attribute of"
+                f" {layer.name!r}, so Keras neither trains nor saves it; make it one"
+            )
+
+
+def _parts(layer: Any) -> list[Any]:
+    """A layer, all layers in it, and the operations of functional models among them."""
+    layers = layer._flatten_layers() if hasattr(layer, "_flatten_layers") else [layer]
+    found = {}
+    for part in layers:
+        functional = getattr(part, "_functional", None)
+        for item in (part, *getattr(part, "operations", ()), functional, *getattr(functional, "operations", ())):
+            if item is not None:
+                found[id(item)] = item
+    return list(found.values())
+
+
+@contextmanager
+def _left_as_it_was(layer: Any) -> Iterator[None]:
+    """Put back, on leaving, what calls on symbolic tensors change: records of calls, and the numbers of automatic names.
+
+    Names begin anew inside, so that a trace gives the same ones each time. A layer that isn't built is refused when it is
+    called, since building it would give it weights. Losses are no matter at inference.
+    """
+    from keras.src.backend.common import global_state
+
+    parts = _parts(layer)
+    saved = [(vars(part), name, getattr(part, name)) for part in parts for name in _LISTS]
+    layers = [part for part in parts if hasattr(part, "built")]
+    numbers = global_state.get_global_attribute("object_name_uids")
+    try:
+        global_state.set_global_attribute("object_name_uids", defaultdict(int))
+        for attributes, name, nodes in saved:
+            attributes[name] = list(nodes)
+        for part in layers:
+            vars(part)["add_loss"] = lambda loss: None
+            if not part.built:
+                vars(part)["_maybe_build"] = _refuse_to_build(part.name)
+        yield
+    finally:
+        for part in layers:
+            for name in ("add_loss", "_maybe_build"):
+                vars(part).pop(name, None)
+        for attributes, name, nodes in saved:
+            attributes[name] = nodes
+        global_state.set_global_attribute("object_name_uids", numbers)
+
+
+def _refuse_to_build(name: str) -> Callable[[Any], None]:
+    def refuse(call_spec: Any) -> None:
+        raise ReadError(f"its layer {name!r} isn't built, so it has no weights yet; call the model once on data")
+
+    return refuse
+
+
+@contextmanager
+def _variables_as_operands() -> Iterator[None]:
+    """Let ``variable * tensor`` be recorded as ``tensor * variable`` is; Keras's own variables only compute."""
+    import keras
+
+    functions = {"truediv": "divide", "mul": "multiply", "sub": "subtract"}
+    names = [name for name in (f"__{operator}__" for operator in _OPERATORS) if hasattr(keras.Variable, name)]
+    before = {name: vars(keras.Variable).get(name) for name in names}
+
+    def patched(name: str) -> Callable[[Any, Any], Any]:
+        compute = getattr(keras.Variable, name)
+        record = getattr(keras.ops, functions.get(name.strip("_"), name.strip("_")))
+        return lambda self, other: (record if isinstance(other, keras.KerasTensor) else compute)(self, other)
+
+    try:
+        for name in names:
+            setattr(keras.Variable, name, patched(name))
+        yield
+    finally:
+        for name, old in before.items():
+            if old is None:
+                delattr(keras.Variable, name)
+            else:
+                setattr(keras.Variable, name, old)
+
+
+def _method(layer: Any) -> str:
+    return f"{type(layer).__qualname__}.call"
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"a {type(value).__name__}"
+
+
+def _sentence(error: Exception) -> str:
+    """The first sentence of an error's message, without what Keras wraps around it."""
+    lines = [line.strip() for line in re.sub(r"\x1b\[\d*m", "", str(error)).splitlines()]
+    lines = [line for line in lines if line and not line.startswith("Exception encountered when calling")]
+    text = lines[0].split(". ")[0].rstrip(".") if lines else ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

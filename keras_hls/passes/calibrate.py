@@ -1,0 +1,385 @@
+"""Choose the types that a float model doesn't say: of its weights, its inputs and what its layers hand on.
+
+Values are followed through the network as the hardware will compute them: a layer's range is what its integers were for
+the given samples, after everything before it was rounded. So on those samples nothing overflows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from keras_hls.errors import InvalidOption, UnsupportedModel, did_you_mean
+from keras_hls.fixed import Constant, Fixed, FloatCast, Formats, IntArray, Real, TensorType, from_float, trailing_zeros
+from keras_hls.graph import Graph, Input, Node, Op, infer, named, op_fields, settle
+from keras_hls.passes.input_types import type_inputs
+
+#: In a precision by layer: all that have no entry of their own.
+EVERY = "*"
+#: Values of samples that are worked on at a time.
+_CHUNK = 1 << 22
+
+
+@dataclass(frozen=True)
+class Precision:
+    """What types to choose where a model says none.
+
+    Parameters
+    ----------
+    bits : int
+        Of every type that follows from data: weights, inputs, and what layers hand on.
+    index_bits : int
+        Of what a table is looked up with, at most.
+    layers : mapping
+        By layer, types instead of what the data says: of its "result", "weight" and "bias". `EVERY` stands for all layers
+        that it doesn't name.
+    """
+
+    bits: int = 16
+    index_bits: int = 12
+    layers: Mapping[str, Mapping[str, Fixed]] = field(default_factory=dict)
+
+    def of(self, layer: str, what: str) -> Fixed | None:
+        """Return the type that a user gave a layer's "result", "weight" or "bias"."""
+        every = self.layers.get(EVERY, {})
+        return self.layers.get(layer, {}).get(what, every.get(what))
+
+
+def unquantized(graph: Graph) -> dict[str, tuple[str, ...]]:
+    """Return the layers whose types the model doesn't say, each with the weights that have none; () for an input."""
+    found = {name: () for node in graph.inputs if (name := node.layer) and _plain(graph, node)}
+    for node in graph:
+        if real := tuple(name for name, _ in _reals(node.op)):
+            found[node.layer] = (*found.get(node.layer, ()), *real)
+    return found
+
+
+def refuse_unquantized(graph: Graph) -> Graph:
+    """Return the graph if every type is known.
+
+    Raises
+    ------
+    UnsupportedModel
+        Names every layer whose weights have no quantizer, and every input that none reads.
+    """
+    ways = "pass calibration=samples or precision='fixed<16, 6>' to choose types"
+    problems = []
+    for layer, weights in unquantized(graph).items():
+        if weights:
+            problems.append(f"{layer!r}: its {' and '.join(weights)} have no quantizer; {ways}, or use a layer of HGQ2")
+        else:
+            (name,) = (node.name for node in graph.inputs if node.layer == layer)
+            readers = dict.fromkeys(repr(graph[n].layer) if n else "an output" for n in _plain_readers(graph, name))
+            problems.append(
+                f"{layer!r} (input): {', '.join(sorted(readers))} reads it without a quantizer, so its precision is unknown;"
+                f" {ways}, or put a Quantizer layer behind the input"
+            )
+    if problems:
+        raise UnsupportedModel(problems)
+    return graph
+
+
+def _reals(op: Op) -> Iterator[tuple[str, Real]]:
+    for name, value in op_fields(op).items():
+        if isinstance(value, Real):
+            yield name, value
+        if isinstance(value, tuple):
+            yield from ((name, part) for part in value if isinstance(part, Real))
+
+
+def _plain(graph: Graph, node: Node) -> bool:
+    """Whether something other than a cast reads an input's values."""
+    return isinstance(node.op, Input) and node.op.port is None and bool(_plain_readers(graph, node.name))
+
+
+def _plain_readers(graph: Graph, name: str) -> set[str]:
+    """Direct readers of a tensor through which something other than a cast sees it; "" for an output."""
+    plain: dict[str, bool] = {}
+    for node in reversed(graph.nodes):
+        further = node.name in graph.outputs or any(plain[r.name] for r in graph.readers[node.name])
+        plain[node.name] = further if node.op.wiring else node.op.cast is None
+    found = {reader.name for reader in graph.readers[name] if plain[reader.name]}
+    return found | ({""} if name in graph.outputs else set())
+
+
+#: Makes the op that casts to formats; passes know none by name.
+Caster = Callable[[Formats], Op]
+
+
+def calibrate(
+    graph: Graph, precision: Precision, samples: Sequence[npt.NDArray[Any]] | None, *, caster: Caster
+) -> Graph:
+    """Return the graph with a type for every weight, and casts where layers hand on more bits than they should.
+
+    Layers with quantizers of their own stay as they are.
+
+    Parameters
+    ----------
+    graph : Graph
+        As a frontend made it.
+    precision : Precision
+    samples : sequence of arrays, optional
+        One an input, (n, ...). Without them, `precision` must say the type of every layer that has none.
+    caster : function
+        Makes the op that casts to formats.
+
+    Raises
+    ------
+    InvalidOption
+        If `precision` names a layer that isn't there, or that has quantizers of its own, or a weight doesn't fit.
+    UnsupportedModel
+        If a type can be had neither from samples nor from `precision`.
+    """
+    _check_names(graph, precision)
+    if samples is None and not all(precision.of(name, "result") for name in unquantized(graph)):
+        refuse_unquantized(graph)
+    whole, casts = _cast_inputs(graph, precision, samples, caster)
+    return _Calibration(whole, casts, precision, samples, caster).graph
+
+
+def _check_names(graph: Graph, precision: Precision) -> None:
+    known = {node.layer for node in graph} | {node.name for node in graph}
+    own = {node.layer for node in graph if node.op.cast is not None}
+    for name in sorted(set(precision.layers) - {EVERY}):
+        if name not in known:
+            raise InvalidOption(
+                f"precision names {name!r}, which isn't a layer of the model.{did_you_mean(name, known)} Known:"
+                f" {', '.join(sorted({node.layer for node in graph}))}"
+            )
+        if name in own:
+            raise InvalidOption(f"precision names {name!r}, but that layer has quantizers of its own; leave it out")
+
+
+def _cast_inputs(
+    graph: Graph, precision: Precision, samples: Sequence[npt.NDArray[Any]] | None, caster: Caster
+) -> tuple[Graph, set[str]]:
+    """Put a cast behind each input that is read without one, and type all inputs; return the casts' names as well."""
+    nodes, outputs = [], list(graph.outputs)
+    instead: dict[str, tuple[str, set[str]]] = {}
+    for node in graph:
+        inputs = tuple(instead[n][0] if n in instead and node.name in instead[n][1] else n for n in node.inputs)
+        nodes.append(replace(node, inputs=inputs))
+        if not _plain(graph, node):
+            continue
+        given = precision.of(node.layer, "result")
+        if given is None:
+            assert samples is not None
+            given = _range(samples[list(graph.inputs).index(node)], precision.bits)
+        cast = Node(f"{node.name}_cast", caster(Formats.of(given)), (node.name,), node.layer)
+        nodes.append(cast)
+        instead[node.name] = (cast.name, _plain_readers(graph, node.name))
+    outputs = [instead[n][0] if n in instead and "" in instead[n][1] else n for n in outputs]
+    whole = type_inputs(replace(graph, nodes=tuple(nodes), outputs=tuple(outputs)))
+    return whole, {name for name, _ in instead.values()}
+
+
+def _range(values: npt.NDArray[Any], bits: int) -> Fixed:
+    """Return the type of so many bits that holds floating-point values without overflow."""
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    signed = low < 0
+    return _holding(max(high, -low), signed, bits)
+
+
+def _holding(largest: float, signed: bool, bits: int) -> Fixed:
+    """Return the type of `bits` bits whose largest number, after rounding to it, is at least `largest`."""
+    magnitude = bits - signed
+    exponent = int(np.frexp(largest)[1]) if largest else 0
+    if largest and np.rint(np.ldexp(largest, magnitude - exponent)) > (1 << magnitude) - 1:
+        exponent += 1
+    return Fixed(signed, bits, exponent + signed, "RND", "SAT")
+
+
+def _constant(real: Real, given: Fixed | None, bits: int, what: str) -> Constant:
+    """Return weights as integers, rounded to nearest."""
+    to = given or _holding(float(np.abs(real.values).max(initial=0)), True, bits)
+    nearest = Formats.of(Fixed(to.signed, to.width, to.integer, "RND", "SAT"))
+    raw = from_float(real.values, nearest)
+    if (
+        given is not None
+        and np.abs(np.ldexp(raw.astype(np.float64), -to.frac) - real.values).max(initial=0) >= 2.0**-to.frac
+    ):
+        worst = float(real.values.flat[np.abs(real.values).argmax()])
+        raise InvalidOption(f"{what} must fit {to}, but one is {worst:g}; give it more integer bits")
+    # Low bits that none of them has would only widen every product.
+    spare = int(trailing_zeros(raw).min(initial=62)) % 63 if raw.any() else 0
+    return Constant(raw >> spare, to.frac - spare) if raw.any() else Constant(raw, 0)
+
+
+class _Calibration:
+    """One walk through the network, types and values side by side."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        casts: set[str],
+        precision: Precision,
+        samples: Sequence[npt.NDArray[Any]] | None,
+        caster: Caster,
+    ):
+        self.source, self.precision, self.caster = graph, precision, caster
+        self.nodes: list[Node] = []
+        self.types: dict[str, TensorType] = {}
+        #: Raw integers of the samples at each node that is still read, as narrow as they fit; no entries without samples.
+        self.values: dict[str, npt.NDArray[Any]] = {}
+        self.follows = samples is not None
+        self.count = len(samples[0]) if samples else 0
+        self.renamed: dict[str, str] = {}
+        #: Nodes whose values differ from the model's own floats.
+        self.floats: set[str] = set(casts)
+        self.layers: dict[str, None] = {}
+        last_reader = {name: node.name for node in graph for name in node.inputs}
+        inputs = {node.name: i for i, node in enumerate(graph.inputs)}
+        for node in graph:
+            if node.name in inputs:
+                self._input(node, None if samples is None else samples[inputs[node.name]])
+            else:
+                self._node(node)
+            for name in {n for n in node.inputs if last_reader[n] == node.name}:
+                self.values.pop(self._now(name), None)
+        chosen = tuple(self.layers)
+        note = (
+            f"The model has no quantizers at {', '.join(map(repr, chosen))}: types were chosen there, and the hardware"
+            " approximates the model's floats."
+        )
+        self.graph = replace(
+            graph,
+            nodes=tuple(self.nodes),
+            outputs=tuple(map(self._now, graph.outputs)),
+            notes=(*graph.notes, *([note] if chosen else [])),
+            chosen=chosen,
+        )
+
+    def _now(self, name: str) -> str:
+        return self.renamed.get(name, name)
+
+    def _input(self, node: Node, samples: npt.NDArray[Any] | None) -> None:
+        op = node.op
+        assert isinstance(op, Input)
+        assert op.formats is not None
+        assert op.port is not None
+        self.nodes.append(node)
+        self.types[node.name] = op.infer()
+        if samples is not None:
+            raw = FloatCast(op.formats)(np.asarray(samples, np.float32)) << (op.port.frac - op.formats.frac)
+            self.values[node.name] = _narrow(raw)
+
+    def _node(self, node: Node) -> None:
+        inputs = [self._now(name) for name in node.inputs]
+        if (kind := node.op.narrow) is not None and any(name in self.floats for name in inputs):
+            inputs = [self._narrowed(node, name, kind) for name in inputs]
+        types = [self.types[name] for name in inputs]
+        reals = list(_reals(node.op))
+        node = replace(node, op=self._with_constants(node, reals), inputs=tuple(inputs))
+        op = settle(node, types, None)
+        self.nodes.append(node)
+        self.types[node.name] = infer(node, types, op)
+        self._follow(node, op, types)
+        is_cast = node.op.cast is not None
+        if reals or node.name in self.floats or any(name in self.floats for name in inputs):
+            self.floats.add(node.name)
+            self.layers[node.layer] = None
+        given = self._given(node)
+        too_wide = self.types[node.name].hull.width > self.precision.bits
+        if given is not None or (node.name in self.floats and too_wide and not is_cast and self._leaves(node)):
+            self._cast(node, given)
+
+    def _leaves(self, node: Node) -> bool:
+        """Whether the layer hands the node's value on; what the host may compute is no value of the hardware's."""
+        readers = self.source.readers[node.name]
+        if node.op.host is not None and not readers:
+            return False
+        if node.name not in self.source.outputs and all(r.op.cast is not None for r in readers):
+            return False
+        return node.name in self.source.outputs or any(r.layer != node.layer for r in readers)
+
+    def _given(self, node: Node) -> Fixed | None:
+        """The type that a user gave a node: by its own name, or as the last of its layer's."""
+        layers = self.precision.layers
+        if node.op.cast is not None:
+            return None
+        if node.name in layers and node.name != node.layer:
+            return layers[node.name].get("result")
+        if node.layer in layers and "result" in layers[node.layer]:
+            after = [r for r in self.source.readers[node.name] if r.layer == node.layer and r.name not in layers]
+            return None if after else layers[node.layer]["result"]
+        handed_on = self._leaves(node) and node.name in self.floats and not node.op.wiring
+        return layers.get(EVERY, {}).get("result") if handed_on else None
+
+    def _with_constants(self, node: Node, reals: list[tuple[str, Real]]) -> Op:
+        made = {}
+        for name, real in reals:
+            kind = "bias" if name in ("bias", "offset") else "weight"
+            made[id(real)] = _constant(
+                real, self.precision.of(node.layer, kind), self.precision.bits, f"Layer {node.layer!r}: its {name}"
+            )
+        changed: dict[str, Any] = {}
+        for name, value in op_fields(node.op).items():
+            if id(value) in made:
+                changed[name] = made[id(value)]
+            elif isinstance(value, tuple) and any(id(part) in made for part in value):
+                changed[name] = tuple(made.get(id(part), part) for part in value)
+        return replace(node.op, **changed) if changed else node.op  # type: ignore[type-var]
+
+    def _narrowed(self, node: Node, name: str, kind: str) -> str:
+        """Cast what an op takes in few bits only, where it has more."""
+        bits = min(self.precision.index_bits, self.precision.bits) if kind == "index" else self.precision.bits
+        if self.types[name].hull.width <= bits:
+            return name
+        to = self._observed(name, bits) if self.follows else self.precision.of(node.layer, "result")
+        if to is None:
+            return name
+        cast = Node(f"{node.name}_input", self.caster(Formats.of(to)), (name,), node.layer)
+        self._add(cast)
+        return cast.name
+
+    def _cast(self, node: Node, given: Fixed | None) -> None:
+        if given is None and not self.follows:
+            return
+        formats = Formats.of(given or self._observed(node.name, self.precision.bits))
+        cast = Node(f"{node.name}_result", self.caster(formats), (node.name,), node.layer)
+        self._add(cast)
+        self.values.pop(node.name, None)
+        self.renamed[node.name] = cast.name
+
+    def _add(self, cast: Node) -> None:
+        types = [self.types[cast.inputs[0]]]
+        self.nodes.append(cast)
+        self.types[cast.name] = infer(cast, types)
+        self._follow(cast, cast.op, types)
+        self.floats.add(cast.name)
+        self.layers[cast.layer] = None
+
+    def _observed(self, name: str, bits: int) -> Fixed:
+        kind, values = self.types[name], self.values[name]
+        low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+        signed = bool((kind.low < 0).any())
+        return _holding(float(np.ldexp(float(max(high, -low)), -kind.frac)), signed, bits)
+
+    def _follow(self, node: Node, op: Op, types: Sequence[TensorType]) -> None:
+        if not self.follows:
+            return
+        kind = self.types[node.name]
+        with named(node):
+            run: Callable[..., IntArray] = op.bind(*types)
+        sources = [self.values[name] for name in node.inputs]
+        sizes = [prod(t.shape) for t in (*types, kind)]
+        step = max(_CHUNK // max(*sizes, 1), 1)
+        parts = [
+            _narrow(run(*(v[i : i + step].astype(np.int64) for v in sources)), kind) for i in range(0, self.count, step)
+        ]
+        self.values[node.name] = np.concatenate(parts) if parts else np.zeros((0, *kind.shape), np.int64)
+
+
+def _narrow(raw: IntArray, kind: TensorType | None = None) -> npt.NDArray[Any]:
+    """Return integers in as few bytes as hold them, or all of a type."""
+    low, high = (
+        (raw.min(initial=0), raw.max(initial=0))
+        if kind is None
+        else (kind.low.min(initial=0), kind.high.max(initial=0))
+    )
+    return raw.astype(np.promote_types(np.min_scalar_type(int(low)), np.min_scalar_type(int(-high - 1))))

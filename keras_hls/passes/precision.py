@@ -1,0 +1,35 @@
+"""Give results that have no last bit, such as quotients and functions by table, the precision that their readers need."""
+
+from __future__ import annotations
+
+from keras_hls.fixed import TensorType
+from keras_hls.graph import Graph, Op, infer, settle
+
+
+def settle_precision(graph: Graph) -> Graph:
+    """Return the graph with the precision of every op settled.
+
+    A quantizer says at how many fractional bits it cuts; through ops that only select elements, the question goes on to
+    their readers. Where something takes the result as it is, its precision is the op's own choice.
+    """
+    needs = _needs(graph)
+    types: dict[str, TensorType] = {}
+    ops: dict[str, Op] = {}
+    for node in graph:
+        inputs = [types[name] for name in node.inputs]
+        ops[node.name] = settle(node, inputs, needs[node.name])
+        types[node.name] = infer(node, inputs, ops[node.name])
+    return graph.with_ops(ops)
+
+
+def _needs(graph: Graph) -> dict[str, int | None]:
+    """At how many fractional bits, at most, each node's result is cut; None where it leaves or is computed with uncut."""
+    needs: dict[str, int | None] = {}
+    for node in reversed(graph.nodes):
+        found: list[int | None] = [None] if node.name in graph.outputs else []
+        for reader in graph.readers[node.name]:
+            cast = reader.op.cast
+            found.append(cast.frac if cast is not None else needs[reader.name] if reader.op.selects else None)
+        known = [frac for frac in found if frac is not None]
+        needs[node.name] = max(known) if found and len(known) == len(found) else None
+    return needs

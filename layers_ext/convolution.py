@@ -1,0 +1,229 @@
+"""Convolutions of every kind: one operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from keras_hls.errors import TooWide
+from keras_hls.fixed import MAX_BITS, Constant, IntArray, TensorType, trailing_zeros
+from keras_hls.graph import Kernel, Op, Plan, Work
+from keras_hls.layers_ext.convolution_tables import latency_kernel, resource_kernel
+from keras_hls.layers_ext.exact_matmul import exact_type
+from keras_hls.layers_ext.products import (
+    aligned,
+    count_terms,
+    minus_a_shift,
+    multipliers,
+    reuse_factors,
+    shared_work,
+    unrolled_work,
+    width_counts,
+)
+from keras_hls.layers_ext.sliding_products import SlidingProducts
+from keras_hls.layers_ext.windows import Window
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution(Op):
+    """y[o, m] = sum over taps k and channels c: x[o * stride + k * dilation - before, c] * kernel[k, c, m] + bias[m], exact.
+
+    The image has one to three spatial axes and, last, its channels. What lies outside of it, or between its elements where
+    it is stretched, is 0; so a transposed convolution is one with its kernel turned round, and a depthwise one has as many
+    groups as channels.
+
+    Parameters
+    ----------
+    kernel : Constant
+        Raw integers, [*k, channels / groups, outputs]; outputs of one group stand together.
+    bias : Constant, optional
+        Raw integers, [outputs].
+    strides, dilation, input_dilation : tuple of int
+        One number a spatial axis, as in `Window`; none for 1 everywhere.
+    before, after : tuple of int
+        Padding, one number a spatial axis; none for 0 everywhere.
+    groups : int
+    """
+
+    kernel: Constant
+    bias: Constant | None = None
+    strides: tuple[int, ...] = ()
+    dilation: tuple[int, ...] = ()
+    before: tuple[int, ...] = ()
+    after: tuple[int, ...] = ()
+    groups: int = 1
+    input_dilation: tuple[int, ...] = ()
+
+    @property
+    def _inputs(self) -> int:
+        """Channels of one group."""
+        return self.kernel.shape[-2]
+
+    @property
+    def _outputs(self) -> int:
+        return self.kernel.shape[-1]
+
+    @property
+    def _n_in(self) -> int:
+        """Terms of a sum."""
+        return prod(self.kernel.shape[:-1])
+
+    def windows(self, x: TensorType) -> tuple[Window, ...]:
+        """Return how the kernel slides along each spatial axis.
+
+        Raises
+        ------
+        ValueError
+            If the input, or a parameter, doesn't suit the kernel.
+        """
+        spatial = self.kernel.shape[:-2]
+        if not 1 <= len(spatial) <= 3 or len(x.shape) != len(spatial) + 1:
+            raise ValueError(
+                f"a kernel of shape {self.kernel.shape} takes an image of {len(spatial)} axes (1 to 3) and channels, not"
+                f" {x.shape}"
+            )
+        if x.shape[-1] != self._inputs * self.groups or self._outputs % self.groups:
+            raise ValueError(
+                f"a kernel of shape {self.kernel.shape} in {self.groups} groups doesn't suit {x.shape[-1]} channels"
+            )
+        if self.bias is not None and self.bias.shape != (self._outputs,):
+            raise ValueError(f"bias must be {self._outputs} numbers, one an output, not of shape {self.bias.shape}")
+        ones, zeros = (1,) * len(spatial), (0,) * len(spatial)
+        columns = (
+            x.shape[:-1],
+            spatial,
+            self.strides or ones,
+            self.dilation or ones,
+            self.before or zeros,
+            self.after or zeros,
+            self.input_dilation or ones,
+        )
+        if any(len(column) != len(spatial) for column in columns):
+            raise ValueError(f"strides, dilation and padding must be {len(spatial)} numbers each, one a spatial axis")
+        found = tuple(Window(*numbers) for numbers in zip(*columns))
+        for window in found:
+            if window.outputs < 1:
+                raise ValueError(f"a kernel that spans {window.span} points doesn't fit an axis of {window.points}")
+        return found
+
+    def _slide(self, x: TensorType, kernel: IntArray, dtype: Any) -> SlidingProducts:
+        return SlidingProducts(kernel.astype(dtype), self.windows(x), self.groups)
+
+    def _reach(self, x: TensorType, kernel: IntArray, bias: IntArray) -> float:
+        """A bound of every partial sum, in any order, in units of the output."""
+        largest = np.maximum(np.abs(x.low), np.abs(x.high))
+        sums = self._slide(x, np.abs(kernel), np.float64)(largest[None]) + np.abs(bias)
+        return float(sums.max(initial=0))
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        self.windows(x)
+        kernel, bias, frac = aligned(x, self.kernel, self.bias)
+        reach = self._reach(x, kernel, bias)
+        # A float64 estimate is off by at most a few ulp, and the limit is 2**62: within the ulp we refuse.
+        if reach >= (1 << (MAX_BITS - 1)) * (1 - 1e-9):
+            raise TooWide(f"a sum of products needs more than {MAX_BITS} bits")
+        ends = np.stack([x.low, x.high])
+        slide = partial(self._slide, x, dtype=exact_type(reach))
+        up, down = (slide(part)(ends).astype(np.int64) for part in (np.maximum(kernel, 0), np.minimum(kernel, 0)))
+        return TensorType(
+            up[0] + down[1] + bias, up[1] + down[0] + bias, frac, self._zeros(x, kernel, bias, up[0].shape)
+        )
+
+    def _zeros(self, x: TensorType, kernel: IntArray, bias: IntArray, shape: tuple[int, ...]) -> IntArray:
+        """Trailing zeros of the sums: those of the term that has the fewest."""
+        of_channels = x.zeros.reshape(-1, self.groups, self._inputs).min(0, initial=MAX_BITS)
+        of_inputs = np.repeat(of_channels, self._outputs // self.groups, 0).T
+        products = np.minimum(of_inputs + trailing_zeros(kernel), MAX_BITS).reshape(-1, self._outputs)
+        return np.broadcast_to(np.minimum(products.min(0, initial=MAX_BITS), trailing_zeros(bias)), shape)
+
+    def bind(self, *inputs: TensorType) -> Callable[..., IntArray]:
+        (x,) = inputs
+        kernel, bias, _ = aligned(x, self.kernel, self.bias)
+        dtype = exact_type(self._reach(x, kernel, bias))
+        slide, offset = self._slide(x, kernel, dtype), bias.astype(dtype)
+
+        def convolve(raw: IntArray) -> IntArray:
+            sums = slide(raw)
+            sums += offset
+            return sums.astype(np.int64, copy=False)
+
+        return convolve
+
+    def reuse_factors(self, *inputs: TensorType) -> tuple[int, ...]:
+        return reuse_factors(self._n_in, self._outputs)
+
+    def work(self, *inputs: TensorType, plan: Plan) -> Work:
+        (x,) = inputs
+        y = self.infer(x)
+        if plan.strategy == "Resource":
+            widest = (int(x.widths.max(initial=0)), self.kernel.type.hull.width, int(y.widths.max(initial=0)))
+            return shared_work(
+                self._n_in, self._outputs, widest, y.size // self._outputs, plan.reuse_factor, self.groups
+            )
+        return unrolled_work(multipliers(*self._multiples(x)), self._terms(x), y.widths)
+
+    def _terms(self, x: TensorType) -> IntArray:
+        """How many numbers each output is the sum of: products of elements that vary, and a constant."""
+        kernel, bias, _ = aligned(x, self.kernel, self.bias)
+        varies = x.widths > 0
+        # What is neither too many to count nor, multiplied, beyond the exact sums.
+        dtype = exact_type(max(self._reach(x, kernel, bias), self._n_in))
+        images = (varies, varies, np.where(varies, 0, x.low))
+        kernels = (kernel != 0, minus_a_shift(kernel), kernel)
+        sums = (self._slide(x, k, dtype)(image[None])[0].astype(np.int64) for image, k in zip(images, kernels))
+        products, negated, known = sums
+        return count_terms(products, negated, known + bias)
+
+    def _multiples(self, x: TensorType) -> tuple[IntArray, IntArray]:
+        """The constants that elements of the image are multiplied by, and how many elements of each width each of them has.
+
+        One multiplier serves all outputs that take the same multiple of an element, wherever their windows are.
+        """
+        by_channel = self._by_channel()
+        channels = by_channel.shape[-2]
+        # Every constant of every channel once, as channel and rank, and where it stands.
+        constants, rank = np.unique(by_channel, return_inverse=True)
+        ranked = rank.reshape(by_channel.shape) + np.arange(channels)[:, None] * len(constants)
+        pairs, place = np.unique(ranked, return_inverse=True)
+        place = place.reshape(by_channel.shape)
+        found = np.zeros((len(pairs), MAX_BITS + 1), np.int64)
+        # Elements that the same taps meet are counted at once: those inside, beside an edge, in a corner.
+        meetings = [np.unique(_met(window), axis=0, return_inverse=True) for window in self.windows(x)]
+        for kinds in product(*(range(len(patterns)) for patterns, _ in meetings)):
+            taps = [np.flatnonzero(patterns[kind]) for (patterns, _), kind in zip(meetings, kinds)]
+            where = [np.flatnonzero(of.reshape(-1) == kind) for (_, of), kind in zip(meetings, kinds)]
+            here = np.zeros(len(pairs), bool)
+            here[place[np.ix_(*taps)]] = True
+            counts = width_counts(x.widths[np.ix_(*where)].reshape(-1, channels))
+            found[here] += counts[pairs[here] // len(constants)]
+        return found, constants[pairs % len(constants)]
+
+    def _by_channel(self) -> IntArray:
+        """The kernel by the channel that it multiplies, [*k, channels, outputs / groups]."""
+        *spatial, inputs, outputs = self.kernel.shape
+        split = self.kernel.raw.reshape(*spatial, inputs, self.groups, outputs // self.groups)
+        return np.moveaxis(split, -2, -3).reshape(*spatial, inputs * self.groups, outputs // self.groups)
+
+    def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
+        (x,) = inputs
+        windows, width = self.windows(x), self.infer(x).hull.width
+        if plan.strategy == "Resource":
+            return resource_kernel(windows, self.kernel, self.bias, self.groups, width, plan.reuse_factor)
+        kernel, bias, frac = aligned(x, self.kernel, self.bias)
+        return latency_kernel(windows, Constant(kernel, frac - x.frac), Constant(bias, frac), self.groups, width)
+
+
+def _met(window: Window) -> Any:
+    """Which taps of any output's window meet each element of the input, [size, kernel]."""
+    taps = window.taps()
+    met = np.zeros((window.size + 1, window.kernel), bool)
+    met[taps, np.arange(window.kernel)] = True
+    # Padding is element -1.
+    return met[:-1]

@@ -1,0 +1,82 @@
+"""Embedding: rows of a table, by number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_hls.fixed import Constant, Fixed, Formats, IntArray, TensorType, bit_length, trailing_zeros
+from keras_hls.graph import Kernel, Op, Plan, Unit, Work
+from keras_hls.layers_ext.counting import units
+from keras_hls.layers_ext.quantize import Quantize
+from keras_hls.layers_ext.reading import Builder, LayerView, ReadError, Ref, reads
+
+
+@dataclass(frozen=True, eq=False)
+class Lookup(Op):
+    """y[..., j] = rows[clip(x, 0, n - 1), j], for whole numbers x.
+
+    Parameters
+    ----------
+    rows : Constant
+        [n, m].
+    """
+
+    rows: Constant
+
+    def _index(self, raw: IntArray) -> IntArray:
+        return np.clip(raw, 0, len(self.rows.raw) - 1)
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        if self.rows.raw.ndim != 2 or not len(self.rows.raw):
+            raise ValueError("rows must be a table of at least one row")
+        if x.frac:
+            raise ValueError("rows are chosen by whole numbers; quantize the input to integers")
+        table = self.rows.raw
+        ends = np.stack([self._index(x.low).reshape(-1), self._index(x.high).reshape(-1)])
+        pairs, where = np.unique(ends, axis=1, return_inverse=True)
+        shape = (*x.shape, table.shape[1])
+        low = np.array([table[a : b + 1].min(0) for a, b in pairs.T]).reshape(-1, shape[-1])
+        high = np.array([table[a : b + 1].max(0) for a, b in pairs.T]).reshape(-1, shape[-1])
+        zeros = np.broadcast_to(trailing_zeros(table).min(0), shape)
+        return TensorType(low[where].reshape(shape), high[where].reshape(shape), self.rows.frac, zeros)
+
+    def bind(self, *inputs: TensorType) -> Callable[..., IntArray]:
+        return lambda raw: self.rows.raw[self._index(raw)]
+
+    def reuse_factors(self, *inputs: TensorType) -> tuple[int, ...]:
+        return (1,)
+
+    def work(self, *inputs: TensorType, plan: Plan) -> Work:
+        (x,) = inputs
+        y = self.infer(x)
+        first, last = self._index(x.low), self._index(x.high)
+        index = np.maximum(bit_length(last - first), 1)[..., None]
+        live = y.widths > 0
+        found = units("table", np.broadcast_to(index, y.shape)[live], y.widths[live])
+        outside = ((x.low < 0) | (x.high >= len(self.rows.raw))) & live.any(-1)
+        clamps = [*units("compare", x.widths[outside]), *units("select", x.widths[outside])]
+        depth = [Unit(u.kind, 1, u.widths) for u in (*clamps[-1:], *found[-1:])]
+        return Work((*clamps, *found), tuple(depth))
+
+    def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
+        (x,) = inputs
+        n, m = self.rows.shape
+        sizes = {"size": x.size, "n": n, "m": m, "width": max(x.hull.width, n.bit_length()) + 1}
+        return Kernel("lookup", "lookup", sizes, {"rows": self.rows.map(lambda a: a.reshape(-1))})
+
+
+@reads("keras.layers.Embedding", consumes="input_dim output_dim", neutral={"mask_zero": False})
+def read_embedding(layer: LayerView, build: Builder, x: Ref) -> Ref:
+    """Row numbers outside of the table count as its first or last; Keras refuses them, or not, by its backend."""
+    rows = layer.weight("embeddings")
+    if rows is None:
+        raise ReadError("it has no rows; build the model first")
+    # Keras casts to integers as C does.
+    bits = max((rows.shape[0] - 1).bit_length(), 1)
+    whole = Quantize(Formats.of(Fixed(False, bits, bits, "TRN_ZERO", "SAT")))
+    index = build.add(whole, x, name=f"{layer.name}_index", layer=layer.name)
+    return build.add(Lookup(rows), index, name=layer.name, layer=layer.name)

@@ -1,0 +1,229 @@
+"""Functions of one variable as tables over every value that it can take: exact by construction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from keras_hls.errors import InvalidModel, TooWide
+from keras_hls.fixed import MAX_BITS, Constant, Formats, IntArray, Quantization, TensorType, bit_length, trailing_zeros
+from keras_hls.graph import Kernel, Op, Plan, Unit, Work
+from keras_hls.layers_ext.counting import units
+
+#: Entries of a table at most: an input of 20 bits.
+MOST_ENTRIES = 1 << 20
+# Entries up to which a table is taken where an op could compute the same.
+_SMALL = 1 << 10
+# Significant bits of entries where nothing that reads them says how many it needs.
+_SIGNIFICANT = 24
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Table(Op):
+    """y = entries[clip(x >> shift, first, last) - first]: a function by its values.
+
+    Parameters
+    ----------
+    entries : Constant
+        One-dimensional.
+    first : int
+        Raw integer, in units of ``2**shift`` raw integers of the input, that the first entry belongs to. What lies outside of
+        the table has the value of its nearest end.
+    shift : int
+        Low bits of the input that are always zero, and so index nothing.
+    exact : bool
+        Whether the entries are, for all that reads them, those of the function itself.
+    """
+
+    entries: Constant
+    first: int
+    shift: int = 0
+    exact: bool = True
+
+    @classmethod
+    def of(cls, entries: IntArray, frac: int, first: int, shift: int, exact: bool = True) -> Table:
+        """Return the shortest table with these entries: equal ones at its ends are one."""
+        changes = np.flatnonzero(np.diff(entries))
+        start, stop = (int(changes[0]), int(changes[-1]) + 2) if changes.size else (0, 1)
+        return cls(Constant(entries[start:stop], frac), first + start, shift, exact)
+
+    def _index(self, raw: IntArray) -> IntArray:
+        last = self.first + len(self.entries.raw) - 1
+        return np.clip(raw >> self.shift, self.first, last) - self.first
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        if self.entries.raw.ndim != 1 or not self.entries.raw.size:
+            raise ValueError("a table must be a row of at least one entry")
+        if (x.zeros < self.shift).any():
+            raise ValueError(f"a table for multiples of 2**{self.shift} has an input with finer values")
+        low, high = _ranges(self.entries.raw, self._index(x.low), self._index(x.high))
+        return TensorType(low, high, self.entries.frac, int(trailing_zeros(self.entries.raw).min()))
+
+    def bind(self, *inputs: TensorType) -> Callable[..., IntArray]:
+        entries = self.entries.raw
+        return lambda raw: entries[self._index(raw)]
+
+    def permuted(self, axes: tuple[int, ...]) -> Op:
+        return self
+
+    def fused(self, cast: Formats, *inputs: TensorType) -> Op | None:
+        if cast.uniform is None:
+            return None
+        to = Quantization(Formats.of(cast.uniform), self.entries.type)
+        return Table.of(to(self.entries.raw[None])[0], to.type.frac, self.first, self.shift)
+
+    def error(self, *inputs: TensorType) -> float:
+        return 0.0 if self.exact else float(2.0**-self.entries.frac)
+
+    def reuse_factors(self, *inputs: TensorType) -> tuple[int, ...]:
+        return (1,)
+
+    def work(self, *inputs: TensorType, plan: Plan) -> Work:
+        (x,) = inputs
+        y = self.infer(x)
+        first, last = self._index(x.low), self._index(x.high)
+        live = y.widths > 0
+        index = np.maximum(bit_length(last - first), 1)
+        found = units("table", index[live], y.widths[live])
+        # What can lie outside of the table is compared with its ends, and one of them is chosen.
+        end = self.first + len(self.entries.raw) - 1
+        outside = live & ((x.low >> self.shift < self.first) | (x.high >> self.shift > end))
+        clamps = [*units("compare", x.widths[outside]), *units("select", index[outside])]
+        depth = [Unit(u.kind, 1, u.widths) for u in (*clamps[-1:], *found[-1:])]
+        return Work((*clamps, *found), tuple(depth))
+
+    def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
+        (x,) = inputs
+        lowest = int(x.low.min(initial=0)) >> self.shift
+        highest = int(x.high.max(initial=0)) >> self.shift
+        reach = max(-lowest, highest, abs(self.first) + len(self.entries.raw), 1)
+        sizes = {
+            "size": x.size,
+            "shift": self.shift,
+            "entries_count": len(self.entries.raw),
+            "index_width": reach.bit_length() + 2,
+        }
+        # Beyond the ints of the configuration, where the table starts is a number of its own.
+        tables = {"entries": self.entries, "first": Constant(np.array([self.first]), 0)}
+        return Kernel("table_lookup", "table", sizes, tables)
+
+
+def _ranges(entries: IntArray, first: IntArray, last: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the least and the largest entry from each `first` to its `last`, from runs of 1, 2, 4, ... entries."""
+    pairs, where = np.unique(np.stack([first.reshape(-1), last.reshape(-1)]), axis=1, return_inverse=True)
+    lows, highs = np.zeros(pairs.shape[1], np.int64), np.zeros(pairs.shape[1], np.int64)
+    level = bit_length(pairs[1] - pairs[0] + 1) - 1
+    least = most = entries
+    for power in range(int(level.max(initial=-1)) + 1):
+        run = 1 << power
+        chosen = level == power
+        a, b = pairs[0][chosen], pairs[1][chosen] - run + 1
+        lows[chosen] = np.minimum(least[a], least[b])
+        highs[chosen] = np.maximum(most[a], most[b])
+        if len(least) > run:
+            least, most = np.minimum(least[:-run], least[run:]), np.maximum(most[:-run], most[run:])
+    return lows[where].reshape(first.shape), highs[where].reshape(first.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Function(Op):
+    """y = function(x), element by element: what a table is made from, when the types are known.
+
+    Parameters
+    ----------
+    function : function
+        Takes and returns float arrays.
+    name : str
+        What errors call it.
+    wide : Op, optional
+        Computes the same exactly for inputs of more bits than a small table has: where the function itself, in floating
+        point, rounds and a table is what it answers.
+    """
+
+    function: Callable[[Floats], Floats]
+    name: str
+    wide: Op | None = None
+
+    def settle(self, *inputs: TensorType, frac: int | None) -> Op:
+        (x,) = inputs
+        shift = int(x.zeros.min(initial=MAX_BITS)) % MAX_BITS
+        first, last = int(x.low.min(initial=0)) >> shift, int(x.high.max(initial=0)) >> shift
+        if self.wide is not None and last - first >= _SMALL:
+            return self.wide.settle(x, frac=frac)
+        if last - first >= MOST_ENTRIES:
+            raise InvalidModel(
+                f"computes {self.name} of a value of {x.hull.width} bits ({x.hull}); a table has 2**20 entries at most:"
+                " quantize its input to 20 bits or fewer"
+            )
+        grid = np.arange(first, last + 1) << shift
+        values = self._values(x.to_float(grid))
+        chosen = self._frac(values) if frac is None else frac + 2
+        return Table.of(_odd(values, chosen, self.name), chosen, first, shift, exact=frac is not None)
+
+    def permuted(self, axes: tuple[int, ...]) -> Op:
+        return self
+
+    def _values(self, points: Floats) -> Floats:
+        with np.errstate(all="ignore"):
+            try:
+                values = np.asarray(self.function(points), np.float64)
+                # A function of whole arrays, such as a softmax, has other values for other neighbours.
+                middle = slice(len(points) // 4, len(points) * 3 // 4 + 1)
+                again = np.asarray(self.function(np.repeat(points[middle], 2).reshape(-1, 1)), np.float64)
+            except Exception as error:
+                raise InvalidModel(
+                    f"computes {self.name}, which fails on an array of its input's values: {error}"
+                ) from error
+        alike = values.shape == points.shape and again.shape == (2 * len(points[middle]), 1)
+        # Vector and scalar code of a library may differ in the last bit.
+        if not alike or not np.allclose(again[::2, 0], values[middle], rtol=1e-4, atol=1e-6, equal_nan=True):
+            raise InvalidModel(
+                f"computes {self.name}, which isn't a function of each element alone, so no table holds it"
+            )
+        if not np.isfinite(values).all():
+            where = float(points[~np.isfinite(values)][0])
+            raise InvalidModel(
+                f"computes {self.name}, which isn't finite at {where:g}, a value that its input can take; narrow its input"
+            )
+        return values
+
+    def _frac(self, values: Floats) -> int:
+        largest = float(np.abs(values).max(initial=0))
+        return _SIGNIFICANT - (int(np.frexp(largest)[1]) if largest else 0)
+
+    @property
+    def narrow(self) -> Literal["index"] | None:
+        return "index" if self.wide is None else None
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        raise ValueError(f"{self.name} has no type before a pass has chosen its precision")
+
+    def bind(self, *inputs: TensorType) -> Callable[..., IntArray]:
+        raise ValueError(f"{self.name} is no integer function before a pass has made a table of it")
+
+    def work(self, *inputs: TensorType, plan: Plan) -> Work:
+        raise ValueError(f"{self.name} has no hardware before a pass has made a table of it")
+
+    def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
+        raise ValueError(f"{self.name} has no C++ before a pass has made a table of it")
+
+    def reuse_factors(self, *inputs: TensorType) -> tuple[int, ...]:
+        return (1,)
+
+
+def _odd(values: Floats, frac: int, name: str) -> IntArray:
+    """Return the values in units of ``2**-frac``, rounded to odd."""
+    scaled = np.ldexp(values, frac)
+    if np.abs(scaled).max(initial=0) >= 2.0 ** (MAX_BITS - 1):
+        raise TooWide(
+            f"{name} has values that to {frac} fractional bits need more than {MAX_BITS} bits; narrow its input"
+        )
+    whole = np.floor(scaled)
+    return whole.astype(np.int64) | (whole != scaled)

@@ -1,0 +1,60 @@
+"""Embedding: rows of a table, by number."""
+
+import numpy as np
+import pytest
+
+from keras_hls.fixed import Constant, Fixed, TensorType
+from keras_hls.graph import Plan, Unit
+from keras_hls.layers_ext.embedding import Lookup
+from keras_hls.testing import Case, check_ops
+
+
+def whole_numbers(rng, shape):
+    ends = np.sort(rng.integers(-4, 20, (2, *shape)), axis=0)
+    return TensorType(ends[0], ends[1], 0)
+
+
+def random_table(rng):
+    return Constant(
+        rng.integers(-50, 50, (int(rng.integers(1, 17)), int(rng.integers(1, 5)))), int(rng.integers(-2, 6))
+    )
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_meaning_and_type_are_exact(seed):
+    rng = np.random.default_rng(seed)
+    x, op = whole_numbers(rng, (3,)), Lookup(random_table(rng))
+    y = op.infer(x)
+    for i in range(3):
+        raw = np.tile(x.low, (int(x.high[i] - x.low[i]) + 1, 1))
+        raw[:, i] = np.arange(x.low[i], x.high[i] + 1)
+        numbers = np.clip(raw[:, i], 0, len(op.rows.raw) - 1)
+        answers = op.bind(x)(raw)[:, i]
+        assert np.array_equal(answers, op.rows.raw[numbers])
+        assert np.array_equal(y.low[i], answers.min(0))
+        assert np.array_equal(y.high[i], answers.max(0))
+
+
+def test_cpp():
+    rng = np.random.default_rng(0)
+    cases = []
+    for i in range(40):
+        shape = [(3,), (2, 2), (1,)][i % 3]
+        cases.append(Case(Lookup(random_table(rng)), (whole_numbers(rng, shape),)))
+    check_ops(cases, samples=60)
+
+
+def test_fractions_and_empty_tables_are_refused():
+    with pytest.raises(ValueError, match="quantize the input to integers"):
+        Lookup(Constant(np.ones((4, 2)), 0)).infer(TensorType.of(Fixed(False, 4, 2), (3,)))
+    with pytest.raises(ValueError, match="at least one row"):
+        Lookup(Constant(np.ones((0, 2)), 0)).infer(TensorType.of(Fixed(False, 4, 4), (3,)))
+
+
+def test_work():
+    rows = Constant(np.array([[1, 0], [2, 0], [-3, 0], [0, 0]]), 0)
+    # Two bits choose among four rows; a column of zeros takes nothing. A third bit may lie outside.
+    inside = Lookup(rows).work(TensorType([0], [3], 0), plan=Plan())
+    assert inside.units == (Unit("table", 1, (2, 3)),)
+    outside = Lookup(rows).work(TensorType([0], [7], 0), plan=Plan())
+    assert outside.units == (Unit("compare", 1, (3,)), Unit("select", 1, (3,)), Unit("table", 1, (2, 3)))
