@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -47,7 +47,11 @@ class Table:
     raw_type: str
     size: int
     fixed: Fixed
-    text: str
+    values: IntArray
+
+    @property
+    def text(self) -> str:
+        return numbers(self.values)
 
 
 @dataclass
@@ -92,6 +96,8 @@ class Backend(ABC):
     package: str
     #: Template of the project's file by the file's path; ``{name}`` is the top function's name.
     templates: Mapping[str, str]
+    #: Those of them that change where other nodes leave the top function.
+    with_ports: Collection[str]
 
     @abstractmethod
     def describe(self) -> str:
@@ -120,27 +126,40 @@ class Backend(ABC):
         samples : Samples
             For the test bench.
         """
+        files = self._sources(graph, plans, name, self.templates, options=options, samples=samples.count)
+        for entry in sorted(resources.files("keras_hls.emitters.csim").iterdir(), key=lambda e: e.name):
+            if entry.name.endswith(".h"):
+                files[f"csim/{entry.name}"] = entry.read_bytes()
+        return files | samples.files()
+
+    def port_files(self, graph: Graph, plans: Mapping[str, Plan], name: str) -> dict[str, bytes]:
+        """Return the sources by path that change where the graph has other outputs, and all kernels; see `files`.
+
+        Weights have the same names whatever the outputs are, as long as none of those takes a node's name.
+        """
+        return self._sources(graph, plans, name, [path for path in self.templates if path in self.with_ports])
+
+    def _sources(
+        self, graph: Graph, plans: Mapping[str, Plan], name: str, paths: Iterable[str], **more: Any
+    ) -> dict[str, bytes]:
+        """The templates of some paths, filled in, and the kernels."""
         kernels = {node.name: node.op.hls(*graph.input_types(node), plan=plans[node.name]) for node in graph}
         program = lay_out(graph, plans, kernels, name)
         environment = _environment(self.package)
         context = {
             "program": program,
-            "options": options,
             "tool": self.describe(),
             "version": keras_hls.__version__,
             "notes": graph.notes,
-            "samples": samples.count,
+            **more,
         }
         files = {
-            path.format(name=name): environment.get_template(template).render(context).encode()
-            for path, template in self.templates.items()
+            path.format(name=name): environment.get_template(self.templates[path]).render(context).encode()
+            for path in paths
         }
         for header in ["raw", *program.headers]:
             files[f"firmware/kernels/{header}.h"] = self._kernel(header, graph, kernels).encode()
-        for entry in sorted(resources.files("keras_hls.emitters.csim").iterdir(), key=lambda e: e.name):
-            if entry.name.endswith(".h"):
-                files[f"csim/{entry.name}"] = entry.read_bytes()
-        return files | samples.files()
+        return files
 
     def _folder(self) -> Traversable:
         return resources.files(self.package)
@@ -282,7 +301,7 @@ class _Layout:
                 native_type(constant.type.hull),
                 int(constant.raw.size),
                 constant.type.hull,
-                numbers(constant.raw),
+                constant.raw,
             )
             for key, constant in kernel.tables.items()
         }

@@ -180,12 +180,17 @@ class Op(ABC):
         return False
 
     @property
+    def moves(self) -> bool:
+        """Whether every output element is always the same element of the inputs, or always 0, whatever their values."""
+        return self.wiring
+
+    @property
     def selects(self) -> bool:
         """Whether every output element is one of the inputs' elements, or 0, and never falls where an input rises.
 
         Then rounding before the op and rounding after it are the same, and a pass may look through it.
         """
-        return self.wiring
+        return self.moves
 
     @property
     def permutation(self) -> tuple[int, ...] | None:
@@ -203,6 +208,11 @@ class Op(ABC):
         other. All inputs and the output have as many axes; a pass asks only then.
         """
         return None
+
+    @property
+    def endless(self) -> bool:
+        """Whether its results are real numbers without a last bit, which Keras's floats round before anything cuts them."""
+        return False
 
     def settle(self, *inputs: TensorType, frac: int | None) -> Op:
         """Return the op with the precision that its readers need, for one whose results have no last bit.
@@ -311,6 +321,38 @@ class Node:
     layer: str = ""
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where what a layer of the model answers is found in a graph.
+
+    Parameters
+    ----------
+    node : str
+        Name of the node that has it.
+    axes : tuple of int
+        The order in which the layer has the axes of the node's value, as numpy's transpose takes it; () if as they are.
+    off : float
+        How far, at most, the node's value is from the layer's, where its readers need no more of it.
+    casts : tuple of Fixed
+        What the layer's answer is cast to on its way to the node, as its readers want it.
+    before : str
+        The function that is left to the host, such as "softmax": the value is what the layer applies it to.
+    """
+
+    node: str
+    axes: tuple[int, ...] = ()
+    off: float = 0.0
+    casts: tuple[Fixed, ...] = ()
+    before: str = ""
+
+    def instead_of(self, place: Place) -> Place:
+        """Return where a layer's answer is that was at `place`, now that what was that place's node's value is here."""
+        axes = tuple(self.axes[axis] for axis in place.axes) if self.axes and place.axes else self.axes or place.axes
+        # A cast gets from what is near enough to an answer what it would get from that itself.
+        off = 0.0 if self.casts else self.off + place.off
+        return Place(self.node, axes, off, place.casts + self.casts, self.before or place.before)
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """A network of exact integer operations.
@@ -329,6 +371,9 @@ class Graph:
         For each output the function that whoever reads it applies, such as "softmax", or "".
     chosen : tuple of str
         Layers whose precision the model doesn't say, so that it was chosen: there the model's own floats are approximated.
+    places : mapping
+        For each call of a layer of the model, in the model's order, where its answer is found; None if no node has it any
+        more. A pass that changes what a node's value is says so with `moved` or `fused`.
     """
 
     nodes: tuple[Node, ...]
@@ -337,6 +382,7 @@ class Graph:
     notes: tuple[str, ...] = ()
     host: tuple[str, ...] = ()
     chosen: tuple[str, ...] = ()
+    places: Mapping[str, Place | None] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Node:
         return self._by_name[name]
@@ -407,6 +453,9 @@ class Graph:
             raise HLSError(f"Output must be a node of the graph, not {missing[0]!r}")
         if len(self.output_names) != len(self.outputs):
             raise HLSError(f"{len(self.outputs)} outputs must have as many names, not {len(self.output_names)}")
+        for label, place in self.places.items():
+            if place is not None and place.node not in seen:
+                raise HLSError(f"The answer of layer {label!r} must be at a node of the graph, not {place.node!r}")
         assert self.types is not None
         return self
 
@@ -415,7 +464,7 @@ class Graph:
         return replace(self, nodes=tuple(replace(n, op=ops[n.name]) if n.name in ops else n for n in self.nodes))
 
     def without(self, renamed: Mapping[str, str]) -> Graph:
-        """Return the graph without the nodes that are keys; whoever read one reads its value instead."""
+        """Return the graph without the nodes that are keys; whoever read one reads its value instead, which is the same."""
 
         def final(name: str) -> str:
             while name in renamed:
@@ -425,7 +474,44 @@ class Graph:
         kept = tuple(
             replace(node, inputs=tuple(map(final, node.inputs))) for node in self.nodes if node.name not in renamed
         )
-        return replace(self, nodes=kept, outputs=tuple(map(final, self.outputs)))
+        moved = self.moved({name: Place(final(name)) for name in renamed})
+        return replace(moved, nodes=kept, outputs=tuple(map(final, self.outputs)))
+
+    def moved(self, to: Mapping[str, Place | None]) -> Graph:
+        """Return the graph with the answers of layers found elsewhere: where a node's value is now, or None for nowhere."""
+
+        def now(place: Place | None) -> Place | None:
+            if place is None or place.node not in to:
+                return place
+            there = to[place.node]
+            return None if there is None else there.instead_of(place)
+
+        return replace(self, places={label: now(place) for label, place in self.places.items()})
+
+    def fused(
+        self, ops: Mapping[str, Op], into: Mapping[str, str], seen: Mapping[str, Place | None] | None = None
+    ) -> Graph:
+        """Return the graph with some nodes drawn into others, whose ops do both.
+
+        Parameters
+        ----------
+        ops : mapping
+            The new ops, by the names of the nodes that take others up.
+        into : mapping
+            By the name of each node that goes away, the one that takes it up; in the graph's order.
+        seen : mapping, optional
+            By the same names, how the other node's earlier value can still be seen; by default it can't.
+        """
+        moved: dict[str, Place | None] = {}
+        chains: dict[str, list[str]] = {}
+        for name, source in into.items():
+            now = (seen or {}).get(name)
+            for earlier in chains.setdefault(source, [source]):
+                place = moved.get(earlier, Place(source))
+                moved[earlier] = None if now is None or place is None else now.instead_of(place)
+            moved[name] = Place(source)
+            chains[source].append(name)
+        return self.moved(moved).with_ops(ops).without(into)
 
 
 def infer(node: Node, inputs: Iterable[TensorType], op: Op | None = None) -> TensorType:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import warnings
 import zlib
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,15 @@ import numpy.typing as npt
 from keras_hls import storage
 from keras_hls.cost import ResourceEstimate
 from keras_hls.errors import CompilerNotFound, HLSError, HLSWarning, InvalidData
+from keras_hls.fixed import IntArray
 from keras_hls.folder import MANIFEST, read_manifest
 from keras_hls.graph import Graph
+from keras_hls.layer_traces import Comparison, Trace
 from keras_hls.options import Options
 from keras_hls.sim.csim import CSimulation
 from keras_hls.sim.emulator import Emulator, Samples, feeds, to_floats, to_raw
+from keras_hls.sim.inner import inner_simulation
+from keras_hls.tracer import Simulate, keras_answers, samples_to_trace, traced_nodes, traces
 from keras_hls.verification import Verification, compare
 
 Floats = npt.NDArray[np.float64]
@@ -167,6 +172,78 @@ class Project:
             warnings.warn(str(error), HLSWarning, stacklevel=2)
         return compare(self.graph, self._emulator.run(raw), simulated, expected)
 
+    def trace(self, x: Samples, *, model: Any = None) -> Trace:
+        """Return what every layer answers to samples: from Keras, emulator and C-simulation, with its type and its range.
+
+        C-simulation is that of the project with more output ports, built in a folder of its own.
+
+        Parameters
+        ----------
+        x : samples
+            As for `predict`.
+        model : keras.Model, optional
+            As for `verify`; without one, Keras's answers aren't part of it.
+
+        Returns
+        -------
+        Trace
+            By layer, in the network's order. Without a compiler there is a warning, and C-simulation isn't part of it.
+
+        Raises
+        ------
+        CSimulationError, InvalidData
+        InvalidModel
+            If the model's layers aren't those of the network.
+        """
+        with self._pieces(x, model) as pieces:
+            return Trace.joined(list(pieces))
+
+    def compare(self, x: Samples, *, model: Any = None) -> Comparison:
+        """Return in how many values Keras, emulator and C-simulation differ at each layer, and the first that differs.
+
+        Arguments and errors as for `trace`; however many samples there are, it takes little memory.
+        """
+        with self._pieces(x, model) as pieces:
+            return reduce(Comparison.and_then, (piece.compare() for piece in pieces))
+
+    @contextmanager
+    def _pieces(self, x: Samples, model: Any) -> Iterator[Iterator[Trace]]:
+        """Give the traces of samples, piece by piece of the batch."""
+        arrays, raws = samples_to_trace(self.graph, x)
+        model = self._model if model is None else model
+        keras = None if model is None else keras_answers(model, self.graph)
+        try:
+            self.simulation.build()
+        except CompilerNotFound as error:
+            warnings.warn(str(error), HLSWarning, stacklevel=4)
+            simulated: AbstractContextManager[Simulate | None] = nullcontext()
+        else:
+            simulated = self._simulated()
+        with simulated as simulate:
+            yield traces(self.graph, arrays, raws, keras, simulate)
+
+    @contextmanager
+    def _simulated(self) -> Iterator[Simulate]:
+        """Give a function that simulates all nodes that have what a layer answers."""
+        from keras_hls.emitters import backend
+
+        graph, tool, plans = self.graph, backend(self.options.backend), self.options.plans(self.graph)
+        outside = {*graph.outputs, *(node.name for node in graph.inputs)}
+        inside = [name for name in traced_nodes(graph) if name not in outside]
+
+        def sources(whole: Graph) -> dict[str, bytes]:
+            return tool.port_files(whole, plans, self.name)
+
+        with inner_simulation(self.directory, self.name, graph, inside, sources) as inner:
+
+            def simulate(raws: Sequence[IntArray]) -> dict[str, IntArray]:
+                found = {node.name: raw for node, raw in zip(graph.inputs, raws)}
+                # What leaves the project is asked of the project itself.
+                found |= zip(graph.outputs, self.simulation.run(raws))
+                return found | dict(zip(inside, inner.run(raws)[len(graph.outputs) :])) if inside else found
+
+            yield simulate
+
     def _check_expected(self, expected: Sequence[npt.NDArray[Any]], count: int) -> None:
         outputs = self.graph.outputs
         if len(expected) != len(outputs):
@@ -183,7 +260,7 @@ def reference(model: Any, graph: Graph) -> Callable[[Samples], list[npt.NDArray[
     """Return a function from samples to Keras's values at the outputs of a model's graph, one array an output."""
     from keras_hls.frontends import live_model
 
-    run = live_model.reference(model, [name == "softmax" for name in graph.host] or [False] * len(graph.outputs))
+    run = live_model.reference(model, [bool(function) for function in graph.host] or [False] * len(graph.outputs))
 
     def answer(x: Samples) -> list[npt.NDArray[Any]]:
         inputs = graph.inputs

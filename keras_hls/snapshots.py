@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import warnings
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +23,10 @@ from keras_hls.differences import Difference
 from keras_hls.errors import HLSError, InvalidData, InvalidOption, OutputFolderError, VerificationError
 from keras_hls.folder import check_target, write_file, write_folder
 from keras_hls.graph import Graph
+from keras_hls.layer_traces import Trace
 from keras_hls.options import Options, identifier
-from keras_hls.sim.emulator import Emulator, Samples, predict, to_raw
+from keras_hls.sim.emulator import Emulator, Samples, predict, sample_arrays, to_raw
+from keras_hls.tracer import keras_answers, samples_to_trace, traces
 from keras_hls.verification import sample_inputs
 
 if TYPE_CHECKING:
@@ -66,6 +70,24 @@ class Snapshot:
         float array of shape (n, *shape of the output), or a list of them
         """
         return predict(self.graph, x)
+
+    def trace(self, x: Samples, *, model: Any = None) -> Trace:
+        """Return what every layer answers to samples: from the emulator and, if a model is given, from Keras.
+
+        Parameters
+        ----------
+        x : samples
+            As for `predict`.
+        model : keras.Model, optional
+            The one that the snapshot was taken of.
+
+        Returns
+        -------
+        Trace
+            By layer, in the network's order.
+        """
+        keras = None if model is None else keras_answers(model, self.graph)
+        return Trace.joined(list(traces(self.graph, *samples_to_trace(self.graph, x), keras)))
 
     def estimate(self, **options: Any) -> ResourceEstimate:
         """Return the estimated cost; options override those of the snapshot.
@@ -201,8 +223,20 @@ class Snapshot:
             if not project.verification.ok:
                 raise VerificationError(
                     f"Project {str(folder)!r} doesn't answer as the model does. {project.verification}"
+                    + _first_difference(project, samples, project.verification.examples)
                 )
         return project
+
+
+def _first_difference(project: Project, samples: Samples, examples: Sequence[int]) -> str:
+    """A line on the first layer that differs, or nothing if that can't be said."""
+    # Whatever goes wrong here must not stand in the place of what it is about.
+    with suppress(Exception), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        some = [array[list(examples)] for array in sample_arrays(project.graph, samples)]
+        if first := project.compare(some).first:
+            return f"\nThe first layer that differs is {first}."
+    return ""
 
 
 def _plain(options: Options) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_hls.errors import HLSError
 from keras_hls.fixed import Constant, Fixed, Formats
-from keras_hls.graph import Graph, Node, Op, op_fields
+from keras_hls.graph import Graph, Node, Op, Place, op_fields
 
 VERSION = 2
 
@@ -92,6 +92,11 @@ def to_json(graph: Graph) -> dict[str, Any]:
         "notes": list(graph.notes),
         "host": list(graph.host),
         "chosen": list(graph.chosen),
+        # In their order, which a JSON object needn't keep.
+        "places": [
+            [label, None if place is None else [_encode(value) for value in vars(place).values()]]
+            for label, place in graph.places.items()
+        ],
     }
 
 
@@ -124,7 +129,8 @@ def _graph(stored: dict[str, Any]) -> Graph:
         op = Op.registry[item["op"]](**{name: _decode(value) for name, value in item["fields"].items()})
         nodes.append(Node(item["name"], op, tuple(item["inputs"]), item["layer"]))
     texts = (tuple(stored[key]) for key in ("outputs", "output_names", "notes", "host", "chosen"))
-    return Graph(tuple(nodes), *texts).verify()
+    places = {label: None if place is None else Place(*_decode(place)) for label, place in stored["places"]}
+    return Graph(tuple(nodes), *texts, places).verify()
 
 
 def equal(a: Any, b: Any) -> bool:

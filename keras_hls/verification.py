@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from keras_hls.fixed import IntArray
+from keras_hls.fixed import BoolArray, FloatArray, IntArray
 from keras_hls.graph import Graph, Input
 
 # Keras computes in float32: integers of more bits than its mantissa are rounded.
 _FLOAT32_BITS = 24
-# What Keras itself is off, of values up to 1 that it computes by exponentials.
+# What Keras itself is off, relative to values of 1 or more, where it computes what float32 can't hold.
 _FLOAT32_NOISE = 1e-6
+#: Samples that are named as examples, at most.
+_EXAMPLES = 10
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Verification:
         Layers without quantizers, whose types were chosen, so that the hardware approximates Keras's floats.
     unexplained : int
         Output values that differ from Keras's and have no such layer before them, or are further off than it may be.
+    examples : tuple of int
+        The first few samples with a value that is unexplained, or that differs in C-simulation.
     """
 
     samples: int
@@ -57,6 +61,7 @@ class Verification:
     approximations: Mapping[str, float] = field(default_factory=dict)
     unexplained: int = 0
     chosen: tuple[str, ...] = ()
+    examples: tuple[int, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -105,38 +110,48 @@ def compare(
 ) -> Verification:
     """Return how raw integers of emulator and C-simulation, and Keras's values, differ; each one array an output."""
     count = len(emulated[0])
-    csim = None if simulated is None else sum(int((a != b).sum()) for a, b in zip(emulated, simulated))
     values = sum(a.size for a in emulated)
+    wrong = [np.zeros(a.shape, bool) if simulated is None else a != b for a, b in zip(emulated, simulated or emulated)]
+    csim = None if simulated is None else sum(int(w.sum()) for w in wrong)
     if expected is None:
-        return Verification(count, values, csim, None)
+        return Verification(count, values, csim, None, examples=_examples(wrong))
     floats = [graph.types[name].to_float(raw) for name, raw in zip(graph.outputs, emulated)]
     wanted = [np.asarray(e, np.float64).reshape(v.shape) for e, v in zip(expected, floats)]
     different = [v != e for v, e in zip(floats, wanted)]
-    flat = [d.reshape(count, d[:1].size if count else 0) for d in different]
-    by_sample = np.concatenate(flat, axis=1).any(1) if count else np.zeros(0, bool)
     argmax = np.zeros(count, bool)
     for v, e in zip(floats, wanted):
         if v.ndim > 1 and v.shape[-1] > 1 and count:
             argmax |= (v.argmax(-1) != e.argmax(-1)).reshape(count, -1).any(1)
     largest = max((float(np.abs(v - e).max(initial=0)) for v, e in zip(floats, wanted)), default=0.0)
     inexact, errors = inexact_layers(graph), _errors(graph)
-    unexplained = sum(
-        int(((v != e) & ~(np.isfinite(e) & (np.abs(v - e) <= _allowed(graph, name, inexact, errors)))).sum())
-        for name, v, e in zip(graph.outputs, floats, wanted)
-    )
+    allowed = _tolerances(graph, inexact, errors)
+    odd = [unexplained(v, e, allowed[name]) for name, v, e in zip(graph.outputs, floats, wanted)]
     return Verification(
         count,
         values,
         csim,
         sum(int(d.sum()) for d in different),
-        int(by_sample.sum()),
+        int(_any(different).sum()),
         int(argmax.sum()),
         largest,
         inexact,
         {graph[name].layer: error for name, error in errors.items()},
-        unexplained,
+        sum(int(o.sum()) for o in odd),
         graph.chosen,
+        _examples([*wrong, *odd]),
     )
+
+
+def _any(marked: Sequence[BoolArray]) -> BoolArray:
+    """For each sample, whether anything of it is marked."""
+    found = np.zeros(len(marked[0]), bool)
+    for array in marked:
+        found |= array.any(axis=tuple(range(1, array.ndim)))
+    return found
+
+
+def _examples(marked: Sequence[BoolArray]) -> tuple[int, ...]:
+    return tuple(map(int, np.flatnonzero(_any(marked))[:_EXAMPLES]))
 
 
 def _errors(graph: Graph) -> dict[str, float]:
@@ -145,23 +160,31 @@ def _errors(graph: Graph) -> dict[str, float]:
     return {name: error for name, error in errors.items() if error}
 
 
-def _allowed(graph: Graph, output: str, inexact: Sequence[str], errors: Mapping[str, float]) -> float:
-    """How far an output's values may be from Keras's: nothing, what its own op may be off, or anything.
+def tolerances(graph: Graph) -> dict[str, float]:
+    """Return how far each node's values may be from Keras's: nothing, what an op may be off, or anything.
 
     Behind a value that Keras rounds, or that is no exact one, a quantizer can tip, and then no bound holds.
     """
-    before: set[str] = set()
-    waiting = list(graph[output].inputs)
-    while waiting:
-        name = waiting.pop()
-        if name not in before:
-            before.add(name)
-            waiting += graph[name].inputs
-    before.add(output)
+    return _tolerances(graph, inexact_layers(graph), _errors(graph))
+
+
+def _tolerances(graph: Graph, inexact: Sequence[str], errors: Mapping[str, float]) -> dict[str, float]:
     rounded = {*inexact, *graph.chosen}
-    if any(graph[name].layer in rounded for name in before) or any(name in errors for name in before - {output}):
-        return np.inf
-    return errors[output] + _FLOAT32_NOISE if output in errors else 0.0
+    found: dict[str, float] = {}
+    for node in graph:
+        before = max((found[name] for name in node.inputs), default=0.0)
+        if node.layer in rounded or (before and not node.op.selects):
+            found[node.name] = np.inf
+        else:
+            found[node.name] = before + errors.get(node.name, 0.0)
+    return found
+
+
+def unexplained(values: FloatArray, expected: FloatArray, tolerance: float) -> BoolArray:
+    """Return which values differ from Keras's by more than they may."""
+    with np.errstate(invalid="ignore"):
+        allowed = tolerance + _FLOAT32_NOISE * np.maximum(np.abs(expected), 1) if tolerance else 0.0
+        return (values != expected) & ~(np.isfinite(expected) & (np.abs(values - expected) <= allowed))
 
 
 def inexact_layers(graph: Graph) -> tuple[str, ...]:

@@ -41,14 +41,18 @@ class Runs:
         rank = len(shape)
         taken = {axis % rank for axis in axes if -rank <= axis < rank}
         if not axes or len(taken) < len(axes):
-            raise ValueError(f"axes must be some of the {rank} axes of an input of shape {tuple(shape)}, not {tuple(axes)}")
+            raise ValueError(
+                f"axes must be some of the {rank} axes of an input of shape {tuple(shape)}, not {tuple(axes)}"
+            )
         runs = [(key, prod(n for _, n in run)) for key, run in groupby(enumerate(shape), lambda item: item[0] in taken)]
         sizes = [n for _, n in runs]
         if not runs[0][0]:
             sizes = sizes[1:]
         sizes += [1] * (len(sizes) % 2)
         if len(sizes) > 4:
-            raise ValueError(f"axes {tuple(axes)} of an input of shape {tuple(shape)} lie in more than two places; permute it")
+            raise ValueError(
+                f"axes {tuple(axes)} of an input of shape {tuple(shape)} lie in more than two places; permute it"
+            )
         outer = 1 if runs[0][0] else runs[0][1]
         if len(sizes) == 2:
             return cls(outer, 1, 1, sizes[0], sizes[1])
@@ -104,6 +108,19 @@ def sample_axes(layer: LayerView, axis: Any) -> tuple[int, ...]:
     return tuple(sorted(a - rank for a in axes))
 
 
+def places(taken: Sequence[int], rank: int) -> int:
+    """Return in how many places some axes, from 0, lie among all."""
+    return sum(1 for among, _ in groupby(range(rank), taken.__contains__) if among)
+
+
+def permuted_axes(taken: Sequence[int], order: Sequence[int]) -> tuple[int, ...] | None:
+    """Return where axes are when all are in another order, as numpy's transpose takes it; None if in too many places."""
+    rank = len(order)
+    own = {axis % rank for axis in taken}
+    now = [at for at, axis in enumerate(order) if axis in own]
+    return tuple(at - rank for at in now) if places(now, rank) <= 2 else None
+
+
 def over_axes(
     layer: LayerView, build: Builder, x: Ref, axes: tuple[int, ...], op: Callable[[tuple[int, ...]], Op], *, name: str
 ) -> Ref:
@@ -124,7 +141,7 @@ def over_axes(
     """
     rank = len(layer.shapes[0])
     taken = [axis + rank for axis in axes]
-    if sum(1 for key, _ in groupby(range(rank), taken.__contains__) if key) <= 2:
+    if places(taken, rank) <= 2:
         return build.add(op(axes), x, name=name, layer=layer.name)
     order = (*(a for a in range(rank) if a not in taken), *taken)
     x = build.add(Permute(order), x, name=f"{name}_together", layer=layer.name)

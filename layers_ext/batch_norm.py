@@ -56,7 +56,7 @@ def read_quantized_batch_norm(layer: LayerView, build: Builder, x: Ref) -> Ref:
     return build.add(op, x, name=layer.name, layer=layer.name)
 
 
-@reads("keras.layers.Rescaling", consumes="scale offset")
+@reads("keras.layers.Rescaling", consumes="scale offset", integers=True)
 def read_rescaling(layer: LayerView, build: Builder, x: Ref) -> Ref:
     """Factor and offset are taken as float32, as Keras takes them; the product is exact."""
     op = Scale(*(_number(layer.config[key]) for key in ("scale", "offset")))

@@ -22,6 +22,10 @@ _AT_ONCE = 1 << 18
 class Product(Op):
     """y[g, m, n] = sum over k of a[g, m, k] * b[g, k, n], exact: one product of matrices a group."""
 
+    @property
+    def narrow(self) -> Literal["value"]:
+        return "value"
+
     def _sizes(self, a: TensorType, b: TensorType) -> tuple[int, int, int, int]:
         """Groups, rows, terms and columns."""
         if len(a.shape) != 3 or len(b.shape) != 3 or (a.shape[0], a.shape[2]) != b.shape[:2]:
@@ -59,10 +63,6 @@ class Product(Op):
     def bind(self, *inputs: TensorType) -> Callable[..., IntArray]:
         dtype = exact_type(self._reach(*inputs))
         return lambda a, b: matmul(a.astype(dtype), b.astype(dtype)).astype(np.int64, copy=False)
-
-    @property
-    def narrow(self) -> Literal["value"]:
-        return "value"
 
     def reuse_factors(self, *inputs: TensorType) -> tuple[int, ...]:
         return (1,)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from math import prod
@@ -16,6 +16,7 @@ from keras_hls.fixed import MAX_BITS, Constant, IntArray, TensorType, trailing_z
 from keras_hls.graph import Kernel, Op, Plan, Work
 from keras_hls.layers_ext.convolution_tables import latency_kernel, resource_kernel
 from keras_hls.layers_ext.exact_matmul import exact_type
+from keras_hls.layers_ext.folded_weights import scaled_weights
 from keras_hls.layers_ext.products import (
     aligned,
     count_terms,
@@ -155,6 +156,10 @@ class Convolution(Op):
             return sums.astype(np.int64, copy=False)
 
         return convolve
+
+    def scaled(self, scale: Constant, offset: Constant) -> Op | None:
+        weights = scaled_weights(self.kernel, self.bias, scale, offset)
+        return None if weights is None else replace(self, kernel=weights[0], bias=weights[1])
 
     def reuse_factors(self, *inputs: TensorType) -> tuple[int, ...]:
         return reuse_factors(self._n_in, self._outputs)

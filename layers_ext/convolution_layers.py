@@ -26,7 +26,8 @@ _GEOMETRY = "kernel_size strides padding dilation_rate data_format use_bias acti
     "hgq.layers.QConv2D",
     "hgq.layers.QConv3D",
     # The layer itself adds LoRA's matrices to its kernel.
-    consumes=f"rank filters groups lora_rank lora_alpha {_GEOMETRY}",
+    consumes=f"filters groups lora_rank lora_alpha {_GEOMETRY}",
+    conditions={"padding": "any; 'causal' behind an input quantizer only if that has one type for all steps"},
 )
 def read_convolution(layer: LayerView, build: Builder, x: Ref) -> Ref:
     """With valid, same or causal padding, strides, dilation and groups."""

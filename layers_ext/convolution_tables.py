@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 
-from keras_hls.fixed import Constant, IntArray, TensorType
+from keras_hls.fixed import MAX_BITS, Constant, IntArray, TensorType
 from keras_hls.graph import Kernel
 from keras_hls.layers_ext.windows import Window, sizes
 
@@ -26,9 +26,7 @@ class _Words(Constant):
 
     @property
     def type(self) -> TensorType:
-        if not self.word:
-            return super().type
-        limit = 1 << (self.word - 1)
+        limit = 1 << (min(self.word, MAX_BITS) - 1)
         return TensorType(np.full(self.shape, -limit), np.full(self.shape, limit - 1), self.frac)
 
 
@@ -45,12 +43,14 @@ def latency_kernel(windows: Sequence[Window], kernel: Constant, bias: Constant, 
         Bits of the widest output.
     """
     inputs, outputs = kernel.shape[-2], kernel.shape[-1] // groups
-    word = _word(max(width, kernel.type.hull.width))
+    hull = kernel.type.hull
+    weight_width = hull.width + (not hull.signed)
+    word = _word(max(width, weight_width))
     depthwise = groups > 1 and inputs == 1
-    lanes = _lanes(groups if depthwise else outputs, word or 64)
+    lanes = _lanes(groups if depthwise else outputs, word)
     arrange = _by_channels if depthwise else _by_outputs
     row = windows[-1].outputs
-    limit = _TOGETHER[min(lanes * (word or 64) // 8, max(_VECTORS))]
+    limit = _TOGETHER[min(lanes * word // 8, max(_VECTORS))]
     steps = -(-row // limit)
     about = {
         **sizes(windows),
@@ -62,6 +62,7 @@ def latency_kernel(windows: Sequence[Window], kernel: Constant, bias: Constant, 
         "blocks": -(-(groups if depthwise else outputs) // lanes),
         "together": -(-row // steps),
         "word": word,
+        "weight_width": weight_width,
     }
     weights = kernel.raw.reshape(prod(kernel.shape[:-2]), inputs, groups, outputs)
     tables: dict[str, Constant] = {
@@ -96,8 +97,8 @@ def resource_kernel(
 
 
 def _word(width: int) -> int:
-    """Bits of the native word that C-simulation sums numbers of so many bits in; 0 for one that no vector holds."""
-    return next((word for word in (16, 32) if width <= word), 0)
+    """Bits of the native word that C-simulation sums numbers of so many bits in."""
+    return next(word for word in (16, 32, 64) if width <= word)
 
 
 def _lanes(outputs: int, word: int) -> int:

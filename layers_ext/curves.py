@@ -6,11 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from keras_hls.fixed import IntArray, bit_length
-
-Floats = npt.NDArray[np.float64]
+from keras_hls.fixed import FloatArray, IntArray, bit_length
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +36,8 @@ class Curve:
     @classmethod
     def of(
         cls,
-        function: Callable[[Floats], Floats],
-        bend: Callable[[Floats], Floats],
+        function: Callable[[FloatArray], FloatArray],
+        bend: Callable[[FloatArray], FloatArray],
         *,
         octaves: int,
         index_bits: int,

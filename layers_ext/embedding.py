@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_hls.fixed import Constant, Fixed, Formats, IntArray, TensorType, bit_length, trailing_zeros
+from keras_hls.fixed import Constant, Fixed, Formats, IntArray, TensorType, bit_length, shift_left, trailing_zeros
 from keras_hls.graph import Kernel, Op, Plan, Unit, Work
 from keras_hls.layers_ext.counting import units
 from keras_hls.layers_ext.quantize import Quantize
@@ -26,17 +26,18 @@ class Lookup(Op):
 
     rows: Constant
 
-    def _index(self, raw: IntArray) -> IntArray:
-        return np.clip(raw, 0, len(self.rows.raw) - 1)
+    def _index(self, raw: IntArray, x: TensorType) -> IntArray:
+        whole = raw >> x.frac if x.frac >= 0 else shift_left(raw, -x.frac)
+        return np.clip(whole, 0, len(self.rows.raw) - 1)
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         if self.rows.raw.ndim != 2 or not len(self.rows.raw):
             raise ValueError("rows must be a table of at least one row")
-        if x.frac:
+        if (x.zeros < x.frac).any():
             raise ValueError("rows are chosen by whole numbers; quantize the input to integers")
         table = self.rows.raw
-        ends = np.stack([self._index(x.low).reshape(-1), self._index(x.high).reshape(-1)])
+        ends = np.stack([self._index(x.low, x).reshape(-1), self._index(x.high, x).reshape(-1)])
         pairs, where = np.unique(ends, axis=1, return_inverse=True)
         shape = (*x.shape, table.shape[1])
         low = np.array([table[a : b + 1].min(0) for a, b in pairs.T]).reshape(-1, shape[-1])
@@ -45,7 +46,8 @@ class Lookup(Op):
         return TensorType(low[where].reshape(shape), high[where].reshape(shape), self.rows.frac, zeros)
 
     def bind(self, *inputs: TensorType) -> Callable[..., IntArray]:
-        return lambda raw: self.rows.raw[self._index(raw)]
+        (x,) = inputs
+        return lambda raw: self.rows.raw[self._index(raw, x)]
 
     def reuse_factors(self, *inputs: TensorType) -> tuple[int, ...]:
         return (1,)
@@ -53,11 +55,12 @@ class Lookup(Op):
     def work(self, *inputs: TensorType, plan: Plan) -> Work:
         (x,) = inputs
         y = self.infer(x)
-        first, last = self._index(x.low), self._index(x.high)
+        first, last = self._index(x.low, x), self._index(x.high, x)
         index = np.maximum(bit_length(last - first), 1)[..., None]
         live = y.widths > 0
         found = units("table", np.broadcast_to(index, y.shape)[live], y.widths[live])
-        outside = ((x.low < 0) | (x.high >= len(self.rows.raw))) & live.any(-1)
+        last = np.ldexp(float(len(self.rows.raw) - 1), x.frac)
+        outside = ((x.low < 0) | (x.high > last)) & live.any(-1)
         clamps = [*units("compare", x.widths[outside]), *units("select", x.widths[outside])]
         depth = [Unit(u.kind, 1, u.widths) for u in (*clamps[-1:], *found[-1:])]
         return Work((*clamps, *found), tuple(depth))
@@ -65,11 +68,18 @@ class Lookup(Op):
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         (x,) = inputs
         n, m = self.rows.shape
-        sizes = {"size": x.size, "n": n, "m": m, "width": max(x.hull.width, n.bit_length()) + 1}
+        sizes = {
+            "size": x.size,
+            "n": n,
+            "m": m,
+            "right": max(x.frac, 0),
+            "left": max(-x.frac, 0),
+            "width": max(x.hull.width + max(-x.frac, 0), n.bit_length()) + 1,
+        }
         return Kernel("lookup", "lookup", sizes, {"rows": self.rows.map(lambda a: a.reshape(-1))})
 
 
-@reads("keras.layers.Embedding", consumes="input_dim output_dim", neutral={"mask_zero": False})
+@reads("keras.layers.Embedding", consumes="input_dim output_dim", neutral={"mask_zero": False}, integers=True)
 def read_embedding(layer: LayerView, build: Builder, x: Ref) -> Ref:
     """Row numbers outside of the table count as its first or last; Keras refuses them, or not, by its backend."""
     rows = layer.weight("embeddings")

@@ -16,6 +16,8 @@ from keras_hls.layers_ext.counting import tree_depth
 
 def distance_ends(x: TensorType, runs: Runs) -> tuple[IntArray, IntArray]:
     """Return the least and the largest that max(x) - x can be, for each element."""
+    if runs.count == 1:
+        return np.zeros_like(x.low), np.zeros_like(x.high)
     low, high = runs.rows(x.low)[0], runs.rows(x.high)[0]
     # An element that has the largest value of its group lies at distance 0, so the others alone matter.
     nearest, farthest = _largest_other(low) - high, _largest_other(high) - low
@@ -23,9 +25,7 @@ def distance_ends(x: TensorType, runs: Runs) -> tuple[IntArray, IntArray]:
 
 
 def _largest_other(rows: IntArray) -> IntArray:
-    """Return for each number of a row the largest of the rest; the number itself if there is none."""
-    if rows.shape[-1] == 1:
-        return rows
+    """Return for each number of a row the largest of the rest."""
     second, first = np.moveaxis(np.partition(rows, (-2, -1))[..., -2:], -1, 0)
     at = rows.argmax(-1)
     return np.where(np.arange(rows.shape[-1]) == at[..., None], second[..., None], first[..., None])
@@ -61,7 +61,9 @@ class Exponentials:
             # C++ counts distances in int, and half of their bits index a table each.
             raise TooWide("its exponentials take inputs of at most 31 bits here: quantize them")
         if 2 * self.frac + 1 >= MAX_BITS or self.frac + 1 + tree_depth(self.runs.count) >= MAX_BITS:
-            raise TooWide(f"{self.runs.count} exponentials to {self.frac} bits need more than {MAX_BITS} bits on the way")
+            raise TooWide(
+                f"{self.runs.count} exponentials to {self.frac} bits need more than {MAX_BITS} bits on the way"
+            )
         return self
 
     @property

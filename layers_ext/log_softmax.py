@@ -13,10 +13,10 @@ from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, Constant, IntArray, TensorType, shift_left
 from keras_hls.graph import Kernel, Op, Plan, Unit, Work
 from keras_hls.layers_ext.activation import ACTIVATIONS
-from keras_hls.layers_ext.axis_runs import TAKEN, over_axes, sample_axes
+from keras_hls.layers_ext.axis_runs import TAKEN, over_axes, permuted_axes, sample_axes
 from keras_hls.layers_ext.curves import Curve
 from keras_hls.layers_ext.exponentials import Exponentials, distance_ends
-from keras_hls.layers_ext.reading import Builder, LayerView, Ref, reads
+from keras_hls.layers_ext.reading import Builder, LayerView, Ref, reads_operation
 from keras_hls.layers_ext.softmax import host_function
 
 #: Fractional bits of the logarithm where nothing that reads it says how many it needs, and at most.
@@ -123,6 +123,14 @@ class LogSoftmax(Op):
 
         return log_softmax
 
+    def permuted(self, axes: tuple[int, ...]) -> Op | None:
+        moved = permuted_axes(self.axes, axes)
+        return None if moved is None else replace(self, axes=moved)
+
+    @property
+    def endless(self) -> bool:
+        return True
+
     def error(self, *inputs: TensorType) -> float:
         """Of the logarithm's last bit, its pieces and powers, its argument's bits, and of the sum of exponentials."""
         (x,) = inputs
@@ -192,7 +200,7 @@ class LogSoftmax(Op):
 ACTIVATIONS["log_softmax"] = lambda layer, build, x, name: build.add(LogSoftmax(), x, name=name, layer=layer.name)
 
 
-@reads("keras.ops.LogSoftmax", consumes="axis", conditions={"axis": "any axis or axes but that of the batch"})
+@reads_operation("keras.ops.LogSoftmax", consumes="axis")
 def read_log_softmax(layer: LayerView, build: Builder, x: Ref) -> Ref:
     """Left to the host at an output; inside the network computed in integers, within a bound that a note states."""
     axes = sample_axes(layer, layer.config["axis"])

@@ -119,7 +119,7 @@ class Movement(Op):
         return lambda raw: copy(raw, (len(raw),))
 
     @property
-    def selects(self) -> bool:
+    def moves(self) -> bool:
         return True
 
     def identity(self, *inputs: TensorType) -> bool:
@@ -313,7 +313,7 @@ class Concatenate(Op):
         return Concatenate(axes.index(self.axis % len(axes)))
 
     @property
-    def selects(self) -> bool:
+    def moves(self) -> bool:
         return True
 
     def reuse_factors(self, *inputs: TensorType) -> tuple[int, ...]:

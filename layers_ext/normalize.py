@@ -14,7 +14,7 @@ import numpy.typing as npt
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, Constant, IntArray, TensorType
 from keras_hls.graph import Kernel, Op, Plan, Unit, Work
-from keras_hls.layers_ext.axis_runs import TAKEN, Runs
+from keras_hls.layers_ext.axis_runs import TAKEN, Runs, permuted_axes
 from keras_hls.layers_ext.counting import constant_bits, csd_digits, tree_depth, units
 from keras_hls.layers_ext.curves import Curve
 
@@ -104,6 +104,14 @@ class Normalize(Op):
     def bind(self, *inputs: TensorType) -> Callable[..., IntArray]:
         return self._design(inputs[0]).bind()
 
+    def permuted(self, axes: tuple[int, ...]) -> Op | None:
+        moved = permuted_axes(self.axes, axes)
+        return None if moved is None else replace(self, axes=moved)
+
+    @property
+    def endless(self) -> bool:
+        return True
+
     def error(self, *inputs: TensorType) -> float:
         return self._design(inputs[0]).error
 
@@ -143,7 +151,8 @@ class _Design:
         self.low, self.high = (runs.spread(end) >> self.drop for end in (x.low, x.high))
         squares = self._squares()
         added = epsilon * n**formula.weight * Fraction(4) ** (x.frac - self.drop)
-        least = added + ((n - 1 if formula.centred else 0) if formula.variance else 1)
+        # The least sum of squares where there is anything to divide; x itself may be divided by epsilon alone.
+        least = added + (max(n - 1, 1) if formula.centred else 0 if formula.variance else 1)
         # Relative error of 1 / sqrt(total) that each of epsilon, pieces and cut mantissas may have.
         precision = frac + 4
         self.up = self._finer(squares, added, least, precision)
@@ -154,7 +163,9 @@ class _Design:
         # A total that is off by a part of itself puts its root off by less.
         off = abs(self.epsilon - added * (1 << self.up)) / (least * (1 << self.up))
         if off > Fraction(1, 1 << (frac + 2)):
-            raise TooWide(f"epsilon beside a sum of {n} squares, precise to {frac} bits, needs more than {MAX_BITS} bits")
+            raise TooWide(
+                f"epsilon beside a sum of {n} squares, precise to {frac} bits, needs more than {MAX_BITS} bits"
+            )
         self._set_curve(n**formula.factor, precision)
         cut = 2.0 ** -(self.curve.mantissa_bits + 1)
         self.relative = (1 + float(off)) * (1 + cut) * (1 + self.curve.error) - 1
@@ -180,7 +191,9 @@ class _Design:
         if added.denominator == 1:
             return 0
         up = 0
-        while least * (1 << up) < (1 << precision) and (squares << (up + 2)) + int(added * (1 << (up + 2))) < 1 << _MOST:
+        while (
+            least * (1 << up) < (1 << precision) and (squares << (up + 2)) + int(added * (1 << (up + 2))) < 1 << _MOST
+        ):
             up += 2
         return up
 
@@ -238,11 +251,14 @@ class _Design:
         self.number_width = int(number).bit_length() + 1
         product = self.number_width + self.curve.sizes["start_width"] + self.lift
         if product >= _MOST or ldexp(self.largest, self.frac) >= 2.0**_MOST or self.down >= _MOST:
-            raise TooWide(f"a quotient to {self.frac} bits of numbers of {self.number_width} needs more than {MAX_BITS} on the way")
-        self.product_width = product + 1
+            raise TooWide(
+                f"a quotient to {self.frac} bits of numbers of {self.number_width} needs more than {MAX_BITS} on the way"
+            )
+        self.product_width = max(product + 1, self.down + 2)
         spare = self.relative + 2.0**-40
         raw = [np.ldexp(end + side * spare * np.abs(end), self.frac) for end, side in zip(ends, (-1, 1))]
-        self.type = TensorType(*(np.floor(end + 0.5).astype(np.int64).reshape(self.x.shape) for end in raw), self.frac)
+        least, most = (np.floor(end + 0.5).astype(np.int64).reshape(self.x.shape) for end in raw)
+        self.type = TensorType(least, most, self.frac)
 
     @property
     def error(self) -> float:
@@ -336,4 +352,6 @@ class _Design:
             numbers = [Unit("add", groups * (n - 1), (sums,))]
         path = [squares[-1], *added * tree_depth(n), *total, *root, products[-1], *shifts, rounds[-1]]
         found = [*squares, *added, *total, *root, *numbers, *products, *shifts, *rounds]
-        return Work(tuple(u for u in found if u.count), tuple(Unit(u.kind, 1, u.widths, u.digits) for u in path if u.count))
+        return Work(
+            tuple(u for u in found if u.count), tuple(Unit(u.kind, 1, u.widths, u.digits) for u in path if u.count)
+        )

@@ -112,11 +112,13 @@ def _cut(layer: OperationView, build: Builder, x: Ref, axis: int, part: slice, s
 
 
 def _sliced(layer: OperationView, build: Builder, x: Ref, parts: Sequence[slice], suffix: str = "") -> Ref:
-    start, stop, step = ([getattr(part, end) for part in parts] for end in ("start", "stop", "step"))
-    ends = (tuple(None if end is None else int(end) for end in all_ends) for all_ends in (start, stop))
-    return build.add(
-        Slice(*ends, tuple(1 if n is None else int(n) for n in step)), x, name=f"{layer.name}{suffix}", layer=layer.name
-    )
+    start, stop = (tuple(_end(end) for end in ends) for ends in ((p.start for p in parts), (p.stop for p in parts)))
+    step = tuple(1 if part.step is None else int(part.step) for part in parts)
+    return build.add(Slice(start, stop, step), x, name=f"{layer.name}{suffix}", layer=layer.name)
+
+
+def _end(value: Any) -> int | None:
+    return None if value is None else int(value)
 
 
 @reads_operation("keras.ops.Split", consumes="indices_or_sections axis")

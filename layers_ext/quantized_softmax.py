@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, FloatArray, Formats, IntArray, TensorType
 from keras_hls.graph import Kernel, Op, Plan, Unit, Work
-from keras_hls.layers_ext.axis_runs import TAKEN, Runs, over_axes, sample_axes
+from keras_hls.layers_ext.axis_runs import TAKEN, Runs, over_axes, permuted_axes, sample_axes
 from keras_hls.layers_ext.counting import tree_depth, units
 from keras_hls.layers_ext.exponentials import distance_ends
 from keras_hls.layers_ext.merge import Multiply
@@ -50,6 +50,10 @@ class Distance(Op):
             return (whole.max(TAKEN, keepdims=True) - whole).reshape(raw.shape)
 
         return distance
+
+    def permuted(self, axes: tuple[int, ...]) -> Op | None:
+        moved = permuted_axes(self.axes, axes)
+        return None if moved is None else replace(self, axes=moved)
 
     def reuse_factors(self, *inputs: TensorType) -> tuple[int, ...]:
         return (1,)
@@ -112,7 +116,9 @@ def _inside(part: str) -> Iterator[None]:
         raise type(error)(f"in its {part}, {error}") from None
 
 
-def _within(function: Callable[[FloatArray], FloatArray], formats: Formats | None) -> Callable[[FloatArray], FloatArray]:
+def _within(
+    function: Callable[[FloatArray], FloatArray], formats: Formats | None
+) -> Callable[[FloatArray], FloatArray]:
     """Return a function cut off beyond all that saturates behind it, infinite values included."""
     if formats is None or not formats.overflow.startswith("SAT"):
         return function

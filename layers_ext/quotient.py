@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from keras_hls.layers_ext.counting import constant_bits, csd_digits, units
 from keras_hls.layers_ext.reading import Builder, Ref
 from keras_hls.layers_ext.scale import Scale
 
-# Fractional bits beyond those of the input, where nothing that reads the quotient says how many it needs.
+# Fractional bits beyond those of the input, as far as they fit, where nothing that reads the quotient says how many it needs.
 _FINER = 16
 
 
@@ -46,7 +47,14 @@ class Quotient(Op):
         if self.frac is not None:
             return self
         (x,) = inputs
-        return replace(self, frac=x.frac + _FINER if frac is None else frac + 2, exact=frac is not None)
+        if frac is not None:
+            return replace(self, frac=frac + 2, exact=True)
+        for finer in range(_FINER, 0, -1):
+            op = replace(self, frac=x.frac + finer)
+            with suppress(TooWide):
+                op.infer(x)
+                return op
+        return replace(self, frac=x.frac)
 
     def permuted(self, axes: tuple[int, ...]) -> Op:
         return replace(self, divisor=self.divisor.map(lambda a: permuted_constants(a, axes)))
@@ -72,6 +80,10 @@ class Quotient(Op):
     def bind(self, *inputs: TensorType) -> Callable[..., IntArray]:
         up, divisor = self._terms(inputs[0])
         return lambda raw: _odd_quotient(raw << up, divisor)
+
+    @property
+    def endless(self) -> bool:
+        return True
 
     def error(self, *inputs: TensorType) -> float:
         return 0.0 if self.exact else 2.0 ** -(self.frac or 0)

@@ -29,12 +29,15 @@ class Reading:
         For a consumed key, which of its values can be read; others are refused.
     note : str
         What else to know of it.
+    within : str
+        How far the hardware may be from the layer's real values, if it isn't exact.
     """
 
     consumes: tuple[str, ...]
     neutral: Mapping[str, Any]
     conditions: Mapping[str, str]
     note: str
+    within: str = ""
 
 
 #: By layer class, as `READERS`.
@@ -52,6 +55,8 @@ def reads(
     consumes: str = "",
     neutral: Mapping[str, Any] | None = None,
     conditions: Mapping[str, str] | None = None,
+    within: str = "",
+    integers: bool = False,
 ) -> Callable[[Callable[..., Ref]], Callable[..., Ref]]:
     """Register a reader for layer classes.
 
@@ -69,6 +74,10 @@ def reads(
     conditions : mapping, optional
         For consumed keys of which not every value can be read, which can: a phrase for docs/layers.md. The reader itself
         refuses the others.
+    within : str, optional
+        For a layer that isn't computed exactly, how far its values may be from the real ones: a phrase for docs/layers.md.
+    integers : bool
+        Whether the layer may take tensors of integers.
 
     Raises
     ------

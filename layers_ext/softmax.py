@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -12,10 +12,10 @@ from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, IntArray, TensorType
 from keras_hls.graph import Kernel, Op, Plan, Unit, Work
 from keras_hls.layers_ext.activation import ACTIVATIONS
-from keras_hls.layers_ext.axis_runs import TAKEN, over_axes, sample_axes
+from keras_hls.layers_ext.axis_runs import TAKEN, over_axes, permuted_axes, sample_axes
 from keras_hls.layers_ext.counting import tree_depth
 from keras_hls.layers_ext.exponentials import Exponentials
-from keras_hls.layers_ext.reading import Builder, LayerView, Ref, reads
+from keras_hls.layers_ext.reading import Builder, LayerView, Ref, reads, reads_operation
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +67,14 @@ class Softmax(Op):
 
         return softmax
 
+    def permuted(self, axes: tuple[int, ...]) -> Op | None:
+        moved = permuted_axes(self.axes, axes)
+        return None if moved is None else replace(self, axes=moved)
+
+    @property
+    def endless(self) -> bool:
+        return True
+
     def error(self, *inputs: TensorType) -> float:
         n = self._exponentials(inputs[0]).runs.count
         return 2.0 ** -(self.frac + 1) + 1.5 * (n + 1) * 2.0**-self.table_frac
@@ -106,9 +114,8 @@ def host_function(name: str, axes: tuple[int, ...]) -> str:
 ACTIVATIONS["softmax"] = lambda layer, build, x, name: build.add(Softmax(), x, name=name, layer=layer.name)
 
 
-@reads(
-    "keras.layers.Softmax", "keras.ops.Softmax", consumes="axis", conditions={"axis": "any axis or axes but that of the batch"}
-)
+@reads("keras.layers.Softmax", consumes="axis", conditions={"axis": "any axis or axes but that of the batch"})
+@reads_operation("keras.ops.Softmax", consumes="axis")
 def read_softmax(layer: LayerView, build: Builder, x: Ref) -> Ref:
     """Left to the host at an output; inside the network computed in integers, off by at most 2^-17 + 1.5 (n + 1) 2^-20."""
     axes = sample_axes(layer, layer.config["axis"])

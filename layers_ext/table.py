@@ -10,7 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_hls.errors import InvalidModel, TooWide
-from keras_hls.fixed import MAX_BITS, Constant, Formats, IntArray, Quantization, TensorType, bit_length, trailing_zeros
+from keras_hls.fixed import (
+    MAX_BITS,
+    Constant,
+    Formats,
+    IntArray,
+    Quantization,
+    TensorType,
+    bit_length,
+    shift_left,
+    trailing_zeros,
+)
 from keras_hls.graph import Kernel, Op, Plan, Unit, Work
 from keras_hls.layers_ext.counting import units
 
@@ -26,49 +36,56 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Table(Op):
-    """y = entries[clip(x >> shift, first, last) - first]: a function by its values.
+    """y = entries[clip(x * 2**step, first, last) - first]: a function by its values.
 
     Parameters
     ----------
     entries : Constant
         One-dimensional.
     first : int
-        Raw integer, in units of ``2**shift`` raw integers of the input, that the first entry belongs to. What lies outside of
-        the table has the value of its nearest end.
-    shift : int
-        Low bits of the input that are always zero, and so index nothing.
+        The first entry belongs to ``first * 2**-step``, the next to one step more. What lies outside of the table has the
+        value of its nearest end.
+    step : int
+        Fractional bits of the input that index the table: all that are ever anything but zero.
     exact : bool
         Whether the entries are, for all that reads them, those of the function itself.
     """
 
     entries: Constant
     first: int
-    shift: int = 0
+    step: int
     exact: bool = True
 
     @classmethod
-    def of(cls, entries: IntArray, frac: int, first: int, shift: int, exact: bool = True) -> Table:
+    def of(cls, entries: IntArray, frac: int, first: int, step: int, exact: bool = True) -> Table:
         """Return the shortest table with these entries: equal ones at its ends are one."""
         changes = np.flatnonzero(np.diff(entries))
         start, stop = (int(changes[0]), int(changes[-1]) + 2) if changes.size else (0, 1)
-        return cls(Constant(entries[start:stop], frac), first + start, shift, exact)
+        return cls(Constant(entries[start:stop], frac), first + start, step, exact)
 
-    def _index(self, raw: IntArray) -> IntArray:
+    def _index(self, raw: IntArray, x: TensorType) -> IntArray:
         last = self.first + len(self.entries.raw) - 1
-        return np.clip(raw >> self.shift, self.first, last) - self.first
+        return np.clip(self._steps(raw, x), self.first, last) - self.first
+
+    def _steps(self, raw: IntArray, x: TensorType) -> IntArray:
+        shift = x.frac - self.step
+        return raw >> shift if shift >= 0 else shift_left(raw, -shift)
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         if self.entries.raw.ndim != 1 or not self.entries.raw.size:
             raise ValueError("a table must be a row of at least one entry")
-        if (x.zeros < self.shift).any():
-            raise ValueError(f"a table for multiples of 2**{self.shift} has an input with finer values")
-        low, high = _ranges(self.entries.raw, self._index(x.low), self._index(x.high))
-        return TensorType(low, high, self.entries.frac, int(trailing_zeros(self.entries.raw).min()))
+        if (x.zeros < x.frac - self.step).any():
+            raise ValueError(f"a table for multiples of 2**{-self.step} has an input with finer values")
+        first, last = self._index(x.low, x), self._index(x.high, x)
+        low, high = _ranges(self.entries.raw, first, last)
+        zeros, _ = _ranges(trailing_zeros(self.entries.raw), first, last)
+        return TensorType(low, high, self.entries.frac, zeros)
 
     def bind(self, *inputs: TensorType) -> Callable[..., IntArray]:
+        (x,) = inputs
         entries = self.entries.raw
-        return lambda raw: entries[self._index(raw)]
+        return lambda raw: entries[self._index(raw, x)]
 
     def permuted(self, axes: tuple[int, ...]) -> Op:
         return self
@@ -77,7 +94,11 @@ class Table(Op):
         if cast.uniform is None:
             return None
         to = Quantization(Formats.of(cast.uniform), self.entries.type)
-        return Table.of(to(self.entries.raw[None])[0], to.type.frac, self.first, self.shift)
+        return Table.of(to(self.entries.raw[None])[0], to.type.frac, self.first, self.step)
+
+    @property
+    def endless(self) -> bool:
+        return True
 
     def error(self, *inputs: TensorType) -> float:
         return 0.0 if self.exact else float(2.0**-self.entries.frac)
@@ -88,25 +109,25 @@ class Table(Op):
     def work(self, *inputs: TensorType, plan: Plan) -> Work:
         (x,) = inputs
         y = self.infer(x)
-        first, last = self._index(x.low), self._index(x.high)
+        first, last = self._index(x.low, x), self._index(x.high, x)
         live = y.widths > 0
         index = np.maximum(bit_length(last - first), 1)
         found = units("table", index[live], y.widths[live])
         # What can lie outside of the table is compared with its ends, and one of them is chosen.
         end = self.first + len(self.entries.raw) - 1
-        outside = live & ((x.low >> self.shift < self.first) | (x.high >> self.shift > end))
+        outside = live & ((self._steps(x.low, x) < self.first) | (self._steps(x.high, x) > end))
         clamps = [*units("compare", x.widths[outside]), *units("select", index[outside])]
         depth = [Unit(u.kind, 1, u.widths) for u in (*clamps[-1:], *found[-1:])]
         return Work((*clamps, *found), tuple(depth))
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         (x,) = inputs
-        lowest = int(x.low.min(initial=0)) >> self.shift
-        highest = int(x.high.max(initial=0)) >> self.shift
-        reach = max(-lowest, highest, abs(self.first) + len(self.entries.raw), 1)
+        ends = self._steps(np.array([x.low.min(initial=0), x.high.max(initial=0)]), x)
+        reach = max(int(np.abs(ends).max()), abs(self.first) + len(self.entries.raw), x.hull.high, -x.hull.low)
         sizes = {
             "size": x.size,
-            "shift": self.shift,
+            "right": max(x.frac - self.step, 0),
+            "left": max(self.step - x.frac, 0),
             "entries_count": len(self.entries.raw),
             "index_width": reach.bit_length() + 2,
         }
@@ -165,7 +186,7 @@ class Function(Op):
         grid = np.arange(first, last + 1) << shift
         values = self._values(x.to_float(grid))
         chosen = self._frac(values) if frac is None else frac + 2
-        return Table.of(_odd(values, chosen, self.name), chosen, first, shift, exact=frac is not None)
+        return Table.of(_odd(values, chosen, self.name), chosen, first, x.frac - shift, exact=frac is not None)
 
     def permuted(self, axes: tuple[int, ...]) -> Op:
         return self

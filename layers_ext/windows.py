@@ -181,7 +181,7 @@ def sizes(windows: Sequence[Window]) -> dict[str, int]:
         ``in_0``, ``out_0``, ``kernel_0``, ``stride_0``, ``dilation_0``, ``before_0``, ``stretch_0`` and so on to 2.
     """
     whole = (*[Window(1, 1)] * (3 - len(windows)), *windows)
-    found = {}
+    found: dict[str, int] = {}
     for i, w in enumerate(whole):
         found |= {f"in_{i}": w.size, f"out_{i}": w.outputs, f"kernel_{i}": w.kernel, f"stride_{i}": w.stride}
         found |= {f"dilation_{i}": w.dilation, f"before_{i}": w.before, f"stretch_{i}": w.input_dilation}

@@ -102,7 +102,7 @@ def test_an_input_without_a_type_is_named():
         (
             [source(), source("y", (3,)), Node("a", Add(), ("x", "y"), "sum")],
             InvalidModel,
-            r"'sum' \(Add\): inputs must have",
+            r"'sum' \(Add\): inputs of shapes \(4,\) and \(3,\) don't broadcast",
         ),
         ([source(), Node("a", Quantize(Formats(True, [4, 4], 2)), ("x",), "q")], InvalidModel, r"'q' \(Quantize\)"),
         ([source(), Node("a", Quantize(Formats(True, 4, 99)), ("x",), "")], TooWide, r"'a' \(Quantize\)"),

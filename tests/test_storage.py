@@ -210,9 +210,9 @@ def test_equal():
 # --- what can't be read --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", [0, 2, None, "1"])
+@pytest.mark.parametrize("version", [0, 1, 3, None, "2"])
 def test_other_versions_are_refused(version):
-    with pytest.raises(HLSError, match=f"must be of version 1, not {version!r}"):
+    with pytest.raises(HLSError, match=f"must be of version 2, not {version!r}"):
         storage.from_json({**storage.to_json(network()), "version": version})
 
 

@@ -22,5 +22,13 @@ class Vitis(Backend):
         "README.md": "README.md.jinja2",
     }
 
+    with_ports = (
+        "firmware/{name}.h",
+        "firmware/{name}.cpp",
+        "firmware/types.h",
+        "firmware/parameters.h",
+        "csim/bridge.cpp",
+    )
+
     def describe(self) -> str:
         return "Vitis HLS"

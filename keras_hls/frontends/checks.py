@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from keras_hls.frontends.view import ReadError
 
 
-def check_precision(parts: Iterable[Any]) -> None:
+def check_precision(parts: Collection[Any]) -> None:
     """Refuse layers that compute in another precision, where even small integers are rounded.
 
     Raises
@@ -22,7 +22,7 @@ def check_precision(parts: Iterable[Any]) -> None:
             f"it computes in {', '.join(sorted(found))}, and only float32 can be exported; give it dtype='float32', or"
             " call keras.config.set_dtype_policy('float32') before the model is built"
         )
-    modes = {getattr(part, "quantization_mode", None) for part in parts} - {None}
+    modes = {str(mode) for part in parts if (mode := getattr(part, "quantization_mode", None)) is not None}
     if modes:
         raise ReadError(f"it was quantized by Keras ({', '.join(sorted(modes))}), which no reader takes account of")
 
@@ -35,13 +35,9 @@ def check_inference(node: Any) -> None:
     ReadError
         If it is called with ``training=True``, or with a mask that layers inside would take account of.
     """
-    import keras
-
-    extra = {key: node.arguments.kwargs[key] for key in ("training", "mask") if key in node.arguments.kwargs}
-    found = {k: v for k, v in extra.items() if any(a is not None and a is not False for a in keras.tree.flatten(v))}
-    if found:
-        raise _called_with(found)
-    _check_masks(node)
+    _check_masks(node, ["mask"])
+    if node.arguments.kwargs.get("training"):
+        raise _called_with({"training": node.arguments.kwargs["training"]})
 
 
 def check_call(node: Any, read: Callable[..., Any]) -> None:
@@ -51,10 +47,17 @@ def check_call(node: Any, read: Callable[..., Any]) -> None:
     ------
     ReadError
     """
+    parameters = getattr(node.operation, "call_signature_parameters", ())
+    masks = [name for name in parameters if name == "mask" or name.endswith("_mask")]
+    # Layers that join tensors look at their masks without an argument that says so.
+    if masks or len(node.arguments.keras_tensors) > 1:
+        _check_masks(node, masks)
     # Dropout, say, works at inference too if it is called with training=True.
     extra = {k: v for k, v in node.arguments.kwargs.items() if v is not None and not hasattr(v, "_keras_history")}
-    if extra.get("training") is False:
-        del extra["training"]
+    # Layers for images have training=True by default, which a model at inference overrides.
+    default = inspect.signature(type(node.operation).call).parameters.get("training")
+    if extra.get("training") is False or (default is not None and extra.get("training") is default.default):
+        extra.pop("training", None)
     rest = [a for a in node.arguments.args[1:] if a is not None and not hasattr(a, "_keras_history")]
     if extra or rest:
         raise _called_with(extra or rest)
@@ -65,14 +68,16 @@ def check_call(node: Any, read: Callable[..., Any]) -> None:
         raise ReadError(f"it is called with {count} tensors, which no reader takes account of") from None
     if len(node.outputs) != 1:
         raise ReadError(f"it returns {len(node.outputs)} tensors, and only one can be read")
-    arguments = getattr(node.operation, "call_signature_parameters", ())
-    if any(name == "mask" or name.endswith("_mask") for name in arguments):
-        _check_masks(node)
 
 
-def _check_masks(node: Any) -> None:
-    if any(getattr(tensor, "_keras_mask", None) is not None for tensor in node.arguments.keras_tensors):
-        raise ReadError("a mask comes with its input, which no reader takes account of; call it without one")
+def _check_masks(node: Any, names: Iterable[str]) -> None:
+    """Refuse a call with a mask among its arguments, or one that a layer before has hung on to its tensors."""
+    import keras
+
+    masks = [node.arguments.kwargs.get(name) for name in names]
+    masks += [getattr(tensor, "_keras_mask", None) for tensor in node.arguments.keras_tensors]
+    if any(mask is not None for mask in keras.tree.flatten(masks)):
+        raise ReadError("it is called with a mask, which no reader takes account of; call it without one")
 
 
 def _called_with(arguments: Any) -> ReadError:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from keras_hls.errors import InvalidModel
+from keras_hls.frontends.answer_names import answer_names
 from keras_hls.frontends.entry import Entry
 from keras_hls.frontends.keras_v3 import Floats, class_path, to_numpy
 from keras_hls.frontends.program import Program, Step, lay_out
-from keras_hls.frontends.walk import Reading
 
 #: Samples a call; large enough that the calls' overhead doesn't count.
 _SLICE = 4096
@@ -63,16 +63,16 @@ def _in_slices(answer: Callable[[Sequence[Any]], Sequence[Any]], x: Sequence[Any
 
 
 def _softmax_of(program: Program, output: int) -> tuple[Step, Any]:
-    """The step that is an output's softmax, and its layer without it if there is more to it.
+    """The step that is an output's softmax or its logarithm, and its layer without it if there is more to it.
 
     What stands behind the softmax changes no value: the graph has nothing there.
     """
     makers = {number: step for step in program.steps for number in step.makes}
     while output in makers:
         step = makers[output]
-        if class_path(type(step.operation)).endswith(".Softmax"):
+        if class_path(type(step.operation)).endswith((".Softmax", ".LogSoftmax")):
             return step, None
-        if getattr(getattr(step.operation, "activation", None), "__name__", "") == "softmax":
+        if getattr(getattr(step.operation, "activation", None), "__name__", "") in ("softmax", "log_softmax"):
             return step, _without_activation(step.operation)
         output = step.takes[0]
     raise InvalidModel("There is no softmax at an output that is said to have one")
@@ -134,41 +134,14 @@ def _for_batch(operation: Any, count: int) -> Any:
     return operation
 
 
-@dataclass(frozen=True)
-class LayerCall:
-    """One result of one call of a layer.
-
-    Attributes
-    ----------
-    layer : str
-        As `Node.layer`.
-    number : int
-        How many calls of that layer come before.
-    result : int
-        Which of the tensors that the call returns.
-    node : str
-        The node that computes it in the graph as it was read; passes may leave it out.
-    """
-
-    layer: str
-    number: int
-    result: int
-    node: str
-
-
-def layer_outputs(reading: Reading, x: Sequence[Any]) -> Mapping[LayerCall, Floats]:
-    """Return what every call answers; see `live_model.layer_outputs`."""
-    program = reading.program
+def layer_outputs(entry: Entry, known: Container[str]) -> Callable[[Sequence[Any]], Mapping[str, Floats]]:
+    """Return a function from one array an input to what every call answers; see `live_model.layer_outputs`."""
+    program = lay_out(entry.calls, entry.names, known)
     jobs = [_Job(step, step.operation, step.makes) for step in program.steps]
-    numbers = [number for job in jobs for number in job.makes]
+    names = answer_names(program.steps)
 
     def answer(arrays: Sequence[Any]) -> list[Any]:
-        values = _run(program.inputs, jobs, arrays, set(numbers))
-        return [values[number] for number in numbers]
+        values = _run(program.inputs, jobs, arrays, names)
+        return [values[number] for number in names]
 
-    calls = [
-        LayerCall(step.layer, step.number, i, reading.refs[number])
-        for step in program.steps
-        for i, number in enumerate(step.makes)
-    ]
-    return dict(zip(calls, _in_slices(answer, x)))
+    return lambda x: dict(zip(names.values(), _in_slices(answer, x)))

@@ -111,7 +111,12 @@ class HGQ2View(KerasView):
             )
 
     def _untouched(self, own: Any) -> bool:
-        """Whether a layer neither trained nor traced: then its EBOPs, which every such call computes, are still 0."""
+        """Whether a layer neither trained nor traced: then its EBOPs, which every such call computes, are still 0.
+
+        Those of a table are so few that they may be rounded to 0, and say nothing.
+        """
+        if "FunctionLUT" in self.path:
+            return False
         if not getattr(self.layer, "enable_ebops", False) or getattr(self.layer, "_ebops", None) is None:
             return False
         start = getattr(own._i0, "value", None)

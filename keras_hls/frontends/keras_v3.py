@@ -64,7 +64,8 @@ class KerasView(LayerView):
 
     @property
     def understood(self) -> frozenset[str]:
-        return frozenset({"batch_shape", "input_shape"})
+        # Inputs are float32 already, so that nothing is cast to it.
+        return frozenset({"batch_shape", "input_shape", "autocast"})
 
 
 class KerasOperationView(KerasView, OperationView):

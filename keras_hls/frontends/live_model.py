@@ -10,13 +10,12 @@ from typing import Any
 
 from keras_hls.frontends import evaluation
 from keras_hls.frontends.entry import enter
-from keras_hls.frontends.evaluation import LayerCall
 from keras_hls.frontends.keras_v3 import Floats
 from keras_hls.frontends.view import Readers
 from keras_hls.frontends.walk import walk
 from keras_hls.graph import Graph
 
-__all__ = ["LayerCall", "check_model", "layer_outputs", "read", "reference"]
+__all__ = ["check_model", "layer_outputs", "read", "reference"]
 
 
 def check_model(model: Any) -> None:
@@ -69,21 +68,19 @@ def reference(model: Any, before_softmax: Sequence[bool]) -> Callable[[Sequence[
     return evaluation.reference(enter(model), before_softmax)
 
 
-def layer_outputs(model: Any, readers: Readers, x: Sequence[Any]) -> Mapping[LayerCall, Floats]:
-    """Return what every call of a layer answers, in the order of the model's graph.
+def layer_outputs(model: Any, readers: Readers) -> Callable[[Sequence[Any]], Mapping[str, Floats]]:
+    """Return a function that answers as every call of a layer does, in the order of the model's graph.
 
     Parameters
     ----------
     model : keras.Model
     readers : mapping
         As for `read`: they say which layers are taken apart.
-    x : sequence of arrays
-        Samples, one array an input, (n, ...).
 
     Returns
     -------
-    mapping of LayerCall to float array
-        A call names its layer, and the node of the graph from `read` that computes the same.
+    function
+        Takes one array an input, (n, ...); returns one array a call, by the names that the calls have in `Graph.places` of
+        the graph from `read`.
     """
-    entry = enter(model)
-    return evaluation.layer_outputs(walk(entry, readers), x)
+    return evaluation.layer_outputs(enter(model), readers)

@@ -82,7 +82,7 @@ def lay_out(calls: Calls, input_names: Sequence[str], known: Container[str] = ()
     layout = _Layout(known)
     inputs = layout.numbers(len(calls.inputs))
     labels = {id(tensor): name for tensor, name in zip(calls.inputs, input_names)}
-    outputs = layout.run(calls, inputs, "", labels)
+    outputs = layout.run(calls, inputs, "", _Names(calls.kept, input_names), labels)
     names = [labels[id(tensor)] for tensor in calls.outputs]
     names = [f"{name}_{names[:i].count(name)}" if names[:i].count(name) else name for i, name in enumerate(names)]
     return Program(inputs, outputs, tuple(names), tuple(_numbered(_needed(layout.steps, outputs))))
@@ -95,7 +95,8 @@ class _Layout:
         self.known = known
         self.steps: list[Step] = []
         self._count = 0
-        self._graphs: dict[int, Calls | None] = {}
+        #: With the operation itself, so that no other one gets its id.
+        self._graphs: dict[int, tuple[Any, Calls | None]] = {}
 
     def numbers(self, count: int) -> tuple[int, ...]:
         """Return numbers for so many new tensors."""
@@ -103,21 +104,18 @@ class _Layout:
         return tuple(range(self._count - count, self._count))
 
     def run(
-        self, calls: Calls, inputs: Sequence[int], scope: str, labels: dict[int, str] | None = None
+        self, calls: Calls, inputs: Sequence[int], scope: str, names: _Names, labels: dict[int, str]
     ) -> tuple[int, ...]:
         """Append what `calls` are made of, given the numbers of their inputs; return those of their outputs.
 
         `labels` takes the name of the layer that makes each tensor, by the tensor's id.
         """
         made = {id(tensor): number for tensor, number in zip(calls.inputs, inputs)}
-        names = _Names(calls.kept)
         for node in calls.nodes:
             name = names.of(node.operation)
             takes = tuple(made[id(tensor)] for tensor in node.arguments.keras_tensors)
             for tensor, number in zip(node.outputs, self._call(node, scope + name, takes)):
-                made[id(tensor)] = number
-                if labels is not None:
-                    labels[id(tensor)] = name
+                made[id(tensor)], labels[id(tensor)] = number, name
         return tuple(made[id(tensor)] for tensor in calls.outputs)
 
     def _call(self, node: Any, name: str, takes: tuple[int, ...]) -> tuple[int, ...]:
@@ -127,7 +125,7 @@ class _Layout:
         except ReadError as error:
             problem = error
         if inner is not None:
-            return self.run(inner, takes, f"{name}/")
+            return self.run(inner, takes, f"{name}/", _Names(inner.kept), {})
         makes = self.numbers(len(node.outputs))
         self.steps.append(Step(node, name, takes, makes, problem=problem))
         return makes
@@ -141,8 +139,8 @@ class _Layout:
         if path in self.known:
             return None
         if id(operation) not in self._graphs:
-            self._graphs[id(operation)] = graph_calls(operation)
-        graph = self._graphs[id(operation)]
+            self._graphs[id(operation)] = (operation, graph_calls(operation))
+        graph = self._graphs[id(operation)][1]
         code = isinstance(operation, keras.Model) or path in _CODE or not path.startswith(("keras.", "hgq."))
         if graph is None and not code:
             return None
@@ -181,9 +179,9 @@ def _takes_as_they_are(operation: Any, graph: Calls, node: Any) -> bool:
 class _Names:
     """Names that differ for different operations, whatever these call themselves."""
 
-    def __init__(self, first: Iterable[Any]) -> None:
+    def __init__(self, first: Iterable[Any], taken: Iterable[str] = ()) -> None:
         self._names: dict[int, str] = {}
-        self._taken: set[str] = set()
+        self._taken = set(taken)
         for operation in first:
             self.of(operation)
 

@@ -5,6 +5,7 @@ Nothing stays behind: what Keras writes down on layers, and the numbers that it 
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,7 +16,7 @@ from keras_hls.frontends.calls import Calls, ordered
 from keras_hls.frontends.view import ReadError
 
 _LISTS = ("_inbound_nodes", "_outbound_nodes")
-_OPERATORS = ("add", "sub", "mul", "truediv", "matmul")
+_METHODS = ("add_loss", "_maybe_build", "compute_output_spec")
 
 
 def trace(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Calls:
@@ -75,7 +76,7 @@ def _at_inference(run: Callable[[], Any]) -> Any:
     result: list[Any] = []
     failure: list[Exception] = []
 
-    class Context(keras.layers.Layer):
+    class Context(keras.layers.Layer):  # type: ignore[misc]
         def call(self, x: Any, training: bool | None = None) -> Any:
             return x
 
@@ -87,10 +88,10 @@ def _at_inference(run: Callable[[], Any]) -> Any:
                 failure.append(error)
             return keras.KerasTensor(x.shape)
 
-    with _variables_as_operands():
+    with _recording():
         Context(dtype="float32")(keras.KerasTensor((None, 1)), training=False)
     if failure:
-        raise _refusal(failure[0])
+        raise _refusal(failure[0]) from failure[0]
     return result[0]
 
 
@@ -161,8 +162,7 @@ def _parts(layer: Any) -> list[Any]:
 def _left_as_it_was(layer: Any) -> Iterator[None]:
     """Put back, on leaving, what calls on symbolic tensors change: records of calls, and the numbers of automatic names.
 
-    Names begin anew inside, so that a trace gives the same ones each time. A layer that isn't built is refused when it is
-    called, since building it would give it weights. Losses are no matter at inference.
+    Names begin anew inside, so that a trace gives the same ones each time, and others than those of the layers.
     """
     from keras.src.backend.common import global_state
 
@@ -171,54 +171,76 @@ def _left_as_it_was(layer: Any) -> Iterator[None]:
     layers = [part for part in parts if hasattr(part, "built")]
     numbers = global_state.get_global_attribute("object_name_uids")
     try:
-        global_state.set_global_attribute("object_name_uids", defaultdict(int))
+        taken = dict.fromkeys((part.name for part in parts), 1)
+        global_state.set_global_attribute("object_name_uids", defaultdict(int, taken))
         for attributes, name, nodes in saved:
             attributes[name] = list(nodes)
         for part in layers:
-            vars(part)["add_loss"] = lambda loss: None
-            if not part.built:
-                vars(part)["_maybe_build"] = _refuse_to_build(part.name)
+            vars(part).update(_stand_ins(part))
         yield
     finally:
         for part in layers:
-            for name in ("add_loss", "_maybe_build"):
+            for name in _METHODS:
                 vars(part).pop(name, None)
         for attributes, name, nodes in saved:
             attributes[name] = nodes
         global_state.set_global_attribute("object_name_uids", numbers)
 
 
-def _refuse_to_build(name: str) -> Callable[[Any], None]:
-    def refuse(call_spec: Any) -> None:
-        raise ReadError(f"its layer {name!r} isn't built, so it has no weights yet; call the model once on data")
+def _stand_ins(layer: Any) -> dict[str, Callable[..., Any]]:
+    """Methods, of those that `_METHODS` names, that a layer has otherwise while it is called on symbolic tensors."""
+    # Losses are no matter at inference, and can't be symbolic.
+    found: dict[str, Callable[..., Any]] = {"add_loss": lambda loss: None}
+    if not layer.built:
 
-    return refuse
+        def refuse(call_spec: Any) -> None:
+            # Building it would give it weights.
+            raise ReadError(
+                f"its layer {layer.name!r} isn't built, so it has no weights yet; call the model once on data"
+            )
+
+        found["_maybe_build"] = refuse
+    infer = layer.compute_output_spec
+    parameters = inspect.signature(infer).parameters.values()
+    if "training" not in [p.name for p in parameters] and not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        # HGQ2 gives every call method this argument, and Keras hands it on to this method, which may not have it.
+        found["compute_output_spec"] = lambda *args, training=None, **kwargs: infer(*args, **kwargs)
+    return found
 
 
 @contextmanager
-def _variables_as_operands() -> Iterator[None]:
-    """Let ``variable * tensor`` be recorded as ``tensor * variable`` is; Keras's own variables only compute."""
+def _recording() -> Iterator[None]:
+    """Let Keras record all arithmetic as it records that of dense tensors."""
     import keras
 
-    functions = {"truediv": "divide", "mul": "multiply", "sub": "subtract"}
-    names = [name for name in (f"__{operator}__" for operator in _OPERATORS) if hasattr(keras.Variable, name)]
-    before = {name: vars(keras.Variable).get(name) for name in names}
+    # A variable that stands first would compute.
+    functions = {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "matmul": "matmul"}
 
-    def patched(name: str) -> Callable[[Any, Any], Any]:
-        compute = getattr(keras.Variable, name)
-        record = getattr(keras.ops, functions.get(name.strip("_"), name.strip("_")))
+    def operator(name: str, function: str) -> Callable[[Any, Any], Any]:
+        compute, record = getattr(keras.Variable, name), getattr(keras.ops, function)
         return lambda self, other: (record if isinstance(other, keras.KerasTensor) else compute)(self, other)
 
+    operators = {f"__{name}__": operator(f"__{name}__", function) for name, function in functions.items()}
+    # Keras takes a product with a number or a variable for a sparse one, which few layers can be called with.
+    dense = property(lambda self: False, lambda self, value: None)
+    with _set(keras.Variable, operators), _set(keras.KerasTensor, {"sparse": dense}):
+        yield
+
+
+@contextmanager
+def _set(owner: type, attributes: Mapping[str, Any]) -> Iterator[None]:
+    """Give a class attributes for a while."""
+    before = {name: vars(owner)[name] for name in attributes if name in vars(owner)}
     try:
-        for name in names:
-            setattr(keras.Variable, name, patched(name))
+        for name, value in attributes.items():
+            setattr(owner, name, value)
         yield
     finally:
-        for name, old in before.items():
-            if old is None:
-                delattr(keras.Variable, name)
+        for name in attributes:
+            if name in before:
+                setattr(owner, name, before[name])
             else:
-                setattr(keras.Variable, name, old)
+                delattr(owner, name)
 
 
 def _method(layer: Any) -> str:
@@ -232,7 +254,8 @@ def _brief(value: Any) -> str:
 
 def _sentence(error: Exception) -> str:
     """The first sentence of an error's message, without what Keras wraps around it."""
-    lines = [line.strip() for line in re.sub(r"\x1b\[\d*m", "", str(error)).splitlines()]
+    inner = str(error).rsplit("Error encountered:")[-1]
+    lines = [line.strip() for line in re.sub(r"\x1b\[\d*m", "", inner).splitlines()]
     lines = [line for line in lines if line and not line.startswith("Exception encountered when calling")]
     text = lines[0].split(". ")[0].rstrip(".") if lines else ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from keras_hls.errors import UnsupportedModel, did_you_mean
 from keras_hls.fixed import Constant
+from keras_hls.frontends.answer_names import answer_names
 from keras_hls.frontends.checks import check_call, check_precision
 from keras_hls.frontends.entry import Entry
 from keras_hls.frontends.hgq2 import HGQ2View
 from keras_hls.frontends.keras_v3 import KerasOperationView, KerasView, class_path
 from keras_hls.frontends.program import Program, Step, lay_out
 from keras_hls.frontends.view import Builder, LayerView, ReadError, Readers, Ref, Untrained
-from keras_hls.graph import Graph, Input
+from keras_hls.graph import Graph, Input, Place
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,10 @@ class Reading:
     ----------
     program : Program
     graph : Graph
-    refs : dict of int to str
-        The node of the graph that each of the program's tensors became.
     """
 
     program: Program
     graph: Graph
-    refs: dict[int, str]
 
 
 def walk(entry: Entry, readers: Readers) -> Reading:
@@ -76,7 +74,9 @@ class _Walk:
             raise UnsupportedModel(self.problems.values(), self.untrained)
         refs = {number: ref.name for number, ref in self.made.items() if ref is not None}
         outputs = [Ref(refs[number]) for number in self.program.outputs]
-        return Reading(self.program, self.build.graph(outputs, self.program.output_names), refs)
+        graph = self.build.graph(outputs, self.program.output_names)
+        places = {name: Place(refs[number]) for number, name in answer_names(self.program.steps).items()}
+        return Reading(self.program, replace(graph, places=places))
 
     def _step(self, step: Step) -> Sequence[Ref | None]:
         path = class_path(type(step.operation))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from keras_hls.graph import Graph
-from keras_hls.passes.calibrate import refuse_unquantized
 from keras_hls.passes.dead_nodes import drop_dead_nodes
 from keras_hls.passes.fused_casts import fuse_casts
 from keras_hls.passes.host_functions import leave_to_host
@@ -11,6 +10,7 @@ from keras_hls.passes.identities import drop_identities
 from keras_hls.passes.input_types import type_inputs
 from keras_hls.passes.precision import settle_precision
 from keras_hls.passes.transposes import cancel_transposes
+from keras_hls.passes.unquantized import refuse_unquantized
 
 
 def prepare(graph: Graph, *, softmax: str = "host") -> Graph:

@@ -6,7 +6,7 @@ the given samples, after everything before it was rounded. So on those samples n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from keras_hls.errors import InvalidOption, UnsupportedModel, did_you_mean
+from keras_hls.errors import InvalidOption, did_you_mean
 from keras_hls.fixed import Constant, Fixed, FloatCast, Formats, IntArray, Real, TensorType, from_float, trailing_zeros
-from keras_hls.graph import Graph, Input, Node, Op, infer, named, op_fields, settle
+from keras_hls.graph import Graph, Input, Node, Op, Place, infer, named, op_fields, settle
 from keras_hls.passes.input_types import type_inputs
+from keras_hls.passes.moved_inputs import MovedInputs
+from keras_hls.passes.unquantized import reals, refuse_unquantized, unquantized
 
 #: In a precision by layer: all that have no entry of their own.
 EVERY = "*"
@@ -48,63 +50,6 @@ class Precision:
         """Return the type that a user gave a layer's "result", "weight" or "bias"."""
         every = self.layers.get(EVERY, {})
         return self.layers.get(layer, {}).get(what, every.get(what))
-
-
-def unquantized(graph: Graph) -> dict[str, tuple[str, ...]]:
-    """Return the layers whose types the model doesn't say, each with the weights that have none; () for an input."""
-    found = {name: () for node in graph.inputs if (name := node.layer) and _plain(graph, node)}
-    for node in graph:
-        if real := tuple(name for name, _ in _reals(node.op)):
-            found[node.layer] = (*found.get(node.layer, ()), *real)
-    return found
-
-
-def refuse_unquantized(graph: Graph) -> Graph:
-    """Return the graph if every type is known.
-
-    Raises
-    ------
-    UnsupportedModel
-        Names every layer whose weights have no quantizer, and every input that none reads.
-    """
-    ways = "pass calibration=samples or precision='fixed<16, 6>' to choose types"
-    problems = []
-    for layer, weights in unquantized(graph).items():
-        if weights:
-            problems.append(f"{layer!r}: its {' and '.join(weights)} have no quantizer; {ways}, or use a layer of HGQ2")
-        else:
-            (name,) = (node.name for node in graph.inputs if node.layer == layer)
-            readers = dict.fromkeys(repr(graph[n].layer) if n else "an output" for n in _plain_readers(graph, name))
-            problems.append(
-                f"{layer!r} (input): {', '.join(sorted(readers))} reads it without a quantizer, so its precision is unknown;"
-                f" {ways}, or put a Quantizer layer behind the input"
-            )
-    if problems:
-        raise UnsupportedModel(problems)
-    return graph
-
-
-def _reals(op: Op) -> Iterator[tuple[str, Real]]:
-    for name, value in op_fields(op).items():
-        if isinstance(value, Real):
-            yield name, value
-        if isinstance(value, tuple):
-            yield from ((name, part) for part in value if isinstance(part, Real))
-
-
-def _plain(graph: Graph, node: Node) -> bool:
-    """Whether something other than a cast reads an input's values."""
-    return isinstance(node.op, Input) and node.op.port is None and bool(_plain_readers(graph, node.name))
-
-
-def _plain_readers(graph: Graph, name: str) -> set[str]:
-    """Direct readers of a tensor through which something other than a cast sees it; "" for an output."""
-    plain: dict[str, bool] = {}
-    for node in reversed(graph.nodes):
-        further = node.name in graph.outputs or any(plain[r.name] for r in graph.readers[node.name])
-        plain[node.name] = further if node.op.wiring else node.op.cast is None
-    found = {reader.name for reader in graph.readers[name] if plain[reader.name]}
-    return found | ({""} if name in graph.outputs else set())
 
 
 #: Makes the op that casts to formats; passes know none by name.
@@ -159,22 +104,29 @@ def _cast_inputs(
     graph: Graph, precision: Precision, samples: Sequence[npt.NDArray[Any]] | None, caster: Caster
 ) -> tuple[Graph, set[str]]:
     """Put a cast behind each input that is read without one, and type all inputs; return the casts' names as well."""
-    nodes, outputs = [], list(graph.outputs)
+    moved = MovedInputs(graph)
+    #: For each input, the cast's name and who reads it instead; "" for an output.
     instead: dict[str, tuple[str, set[str]]] = {}
-    for node in graph:
-        inputs = tuple(instead[n][0] if n in instead and node.name in instead[n][1] else n for n in node.inputs)
-        nodes.append(replace(node, inputs=inputs))
-        if not _plain(graph, node):
+    nodes = []
+    for i, node in enumerate(graph.inputs):
+        if not moved.plain[node.name] or getattr(node.op, "port", None) is not None:
             continue
         given = precision.of(node.layer, "result")
         if given is None:
             assert samples is not None
-            given = _range(samples[list(graph.inputs).index(node)], precision.bits)
+            given = _range(samples[i], precision.bits)
         cast = Node(f"{node.name}_cast", caster(Formats.of(given)), (node.name,), node.layer)
+        instead[node.name] = (cast.name, moved.plain_readers(node.name))
         nodes.append(cast)
-        instead[node.name] = (cast.name, _plain_readers(graph, node.name))
-    outputs = [instead[n][0] if n in instead and "" in instead[n][1] else n for n in outputs]
-    whole = type_inputs(replace(graph, nodes=tuple(nodes), outputs=tuple(outputs)))
+    rest = []
+    for node in graph:
+        inputs = tuple(instead[n][0] if n in instead and node.name in instead[n][1] else n for n in node.inputs)
+        rest.append(replace(node, inputs=inputs))
+    outputs = tuple(instead[n][0] if n in instead and "" in instead[n][1] else n for n in graph.outputs)
+    first = [node for node in rest if isinstance(node.op, Input)]
+    others = [node for node in rest if not isinstance(node.op, Input)]
+    cast = graph.moved({name: Place(to) for name, (to, _) in instead.items()})
+    whole = type_inputs(replace(cast, nodes=(*first, *nodes, *others), outputs=outputs))
     return whole, {name for name, _ in instead.values()}
 
 
@@ -247,7 +199,7 @@ class _Calibration:
             " approximates the model's floats."
         )
         self.graph = replace(
-            graph,
+            graph.moved({name: Place(to) for name, to in self.renamed.items()}),
             nodes=tuple(self.nodes),
             outputs=tuple(map(self._now, graph.outputs)),
             notes=(*graph.notes, *([note] if chosen else [])),
@@ -271,16 +223,16 @@ class _Calibration:
     def _node(self, node: Node) -> None:
         inputs = [self._now(name) for name in node.inputs]
         if (kind := node.op.narrow) is not None and any(name in self.floats for name in inputs):
-            inputs = [self._narrowed(node, name, kind) for name in inputs]
+            inputs = [self._narrowed(node, i, name, kind) for i, name in enumerate(inputs)]
         types = [self.types[name] for name in inputs]
-        reals = list(_reals(node.op))
-        node = replace(node, op=self._with_constants(node, reals), inputs=tuple(inputs))
+        own = list(reals(node.op))
+        node = replace(node, op=self._with_constants(node, own), inputs=tuple(inputs))
         op = settle(node, types, None)
         self.nodes.append(node)
         self.types[node.name] = infer(node, types, op)
         self._follow(node, op, types)
         is_cast = node.op.cast is not None
-        if reals or node.name in self.floats or any(name in self.floats for name in inputs):
+        if own or node.name in self.floats or any(name in self.floats for name in inputs):
             self.floats.add(node.name)
             self.layers[node.layer] = None
         given = self._given(node)
@@ -325,7 +277,7 @@ class _Calibration:
                 changed[name] = tuple(made.get(id(part), part) for part in value)
         return replace(node.op, **changed) if changed else node.op  # type: ignore[type-var]
 
-    def _narrowed(self, node: Node, name: str, kind: str) -> str:
+    def _narrowed(self, node: Node, i: int, name: str, kind: str) -> str:
         """Cast what an op takes in few bits only, where it has more."""
         bits = min(self.precision.index_bits, self.precision.bits) if kind == "index" else self.precision.bits
         if self.types[name].hull.width <= bits:
@@ -333,7 +285,8 @@ class _Calibration:
         to = self._observed(name, bits) if self.follows else self.precision.of(node.layer, "result")
         if to is None:
             return name
-        cast = Node(f"{node.name}_input", self.caster(Formats.of(to)), (name,), node.layer)
+        place = "input" if len(node.inputs) == 1 else f"input{i}"
+        cast = Node(f"{node.name}_{place}", self.caster(Formats.of(to)), (name,), node.layer)
         self._add(cast)
         return cast.name
 

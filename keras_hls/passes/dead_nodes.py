@@ -19,4 +19,5 @@ def drop_dead_nodes(graph: Graph) -> Graph:
     for node in reversed(graph.nodes):
         if node.name in needed:
             needed.update(node.inputs)
-    return replace(graph, nodes=tuple(n for n in graph.nodes if n.name in needed or isinstance(n.op, Input)))
+    dead = {n.name for n in graph if n.name not in needed and not isinstance(n.op, Input)}
+    return replace(graph.moved(dict.fromkeys(dead)), nodes=tuple(n for n in graph if n.name not in dead))

@@ -28,4 +28,4 @@ def fold_scales(graph: Graph) -> Graph:
         if folded is not None:
             ops[source] = folded
             renamed[node.name] = source
-    return graph.with_ops(ops).without(renamed)
+    return graph.fused(ops, renamed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keras_hls.graph import Graph, Op
+from keras_hls.graph import Graph, Op, Place
 
 
 def fuse_casts(graph: Graph) -> Graph:
@@ -13,6 +13,7 @@ def fuse_casts(graph: Graph) -> Graph:
         table -> quantizer -> y    =>    table of quantized entries -> y
     """
     renamed: dict[str, str] = {}
+    seen: dict[str, Place | None] = {}
     ops: dict[str, Op] = {}
     for node in graph:
         if node.op.cast is None:
@@ -27,4 +28,6 @@ def fuse_casts(graph: Graph) -> Graph:
         if fused is not None:
             ops[source.name] = fused
             renamed[node.name] = source.name
-    return graph.with_ops(ops).without(renamed)
+            to = node.op.cast.uniform
+            seen[node.name] = None if to is None else Place(source.name, casts=(to,))
+    return graph.fused(ops, renamed, seen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from keras_hls.graph import Graph
+from keras_hls.graph import Graph, Place
 
 
 def leave_to_host(graph: Graph) -> Graph:
@@ -23,8 +23,9 @@ def leave_to_host(graph: Graph) -> Graph:
         renamed[node.name] = node.inputs[0]
         notes.append(
             f"The {node.op.host} of layer {node.layer!r} is left to the host: the hardware answers its input, whose argmax is"
-            f" the same. Pass {node.op.host}='hardware' to compute it."
+            " the same. Pass softmax='hardware' to compute it."
         )
+    left = graph.moved({name: Place(source, before=graph[name].op.host or "") for name, source in renamed.items()})
     before = graph.host or ("",) * len(graph.outputs)
     host = tuple(graph[name].op.host or "" if name in renamed else old for name, old in zip(graph.outputs, before))
-    return replace(graph.without(renamed), notes=tuple(dict.fromkeys((*graph.notes, *notes))), host=host)
+    return replace(left.without(renamed), notes=tuple(dict.fromkeys((*graph.notes, *notes))), host=host)

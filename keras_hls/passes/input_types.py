@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from keras_hls.errors import TooWide, UnsupportedModel
-from keras_hls.fixed import MAX_BITS, Fixed, Formats, TensorType
-from keras_hls.graph import Graph, Input, Node, infer
+from keras_hls.fixed import MAX_BITS, BoolArray, Fixed, Formats
+from keras_hls.graph import Graph, Input, Node
+from keras_hls.passes.moved_inputs import MovedInputs
 
 
 def type_inputs(graph: Graph) -> Graph:
@@ -27,12 +28,13 @@ def type_inputs(graph: Graph) -> Graph:
     """
     problems: list[str] = []
     typed: dict[str, Input] = {}
+    moved = MovedInputs(graph)
     for node in graph.inputs:
         op = node.op
         if not isinstance(op, Input) or op.port is not None:
             continue
         try:
-            formats = _asked(graph, node, problems)
+            formats = _asked(moved, node, op, problems)
             if formats is not None:
                 typed[node.name] = replace(op, formats=formats, port=_hull(formats))
         except TooWide as error:
@@ -41,59 +43,37 @@ def type_inputs(graph: Graph) -> Graph:
             ) from None
     if problems:
         raise UnsupportedModel(problems)
-    return graph.with_ops(typed)
+    # What only moves samples before a quantizer reads them now moves those that are cast already.
+    return graph.with_ops(typed).moved(dict.fromkeys(moved.holding(typed)))
 
 
-def _readers(graph: Graph, name: str, shape: tuple[int, ...]) -> list[tuple[Node, tuple[int, ...]]]:
-    """The nodes that read a tensor's values, and in which shape; wiring on the way is passed through."""
-    found = []
-    # Without recursion, as wiring can be deep.
-    waiting = [(reader, shape) for reader in reversed(graph.readers[name])]
-    while waiting:
-        reader, seen = waiting.pop()
-        if not reader.op.wiring:
-            found.append((reader, seen))
-            continue
-        after = infer(reader, [TensorType(np.zeros(seen), np.zeros(seen), 0)]).shape
-        waiting += [(further, after) for further in reversed(graph.readers[reader.name])]
-    return found
-
-
-def _is_output(graph: Graph, name: str) -> bool:
-    waiting = [name]
-    while waiting:
-        current = waiting.pop()
-        if current in graph.outputs:
-            return True
-        waiting += [reader.name for reader in graph.readers[current] if reader.op.wiring]
-    return False
-
-
-def _asked(graph: Graph, node: Node, problems: list[str]) -> Formats | None:
-    shape = node.op.shape if isinstance(node.op, Input) else ()
-    readers = _readers(graph, node.name, shape)
-    is_output = _is_output(graph, node.name)
-    if not readers and not is_output:
-        return Formats.of(Fixed(False, 1, 1))
-    plain = [reader.layer for reader, _ in readers if reader.op.cast is None]
-    if plain or is_output:
-        who = ", ".join(map(repr, dict.fromkeys(plain))) or "an output"
-        problems.append(
-            f"{node.layer!r} (input): {who} reads it without a quantizer, so its precision is unknown; put a Quantizer layer"
-            " behind the input"
-        )
+def _asked(moved: MovedInputs, node: Node, op: Input, problems: list[str]) -> Formats | None:
+    if moved.plain[node.name]:
+        problems.append(moved.problem(node))
         return None
-    wanted = [_broadcast(r.op.cast, seen, shape) for r, seen in readers if r.op.cast is not None]
-    if all(w == wanted[0] for w in wanted):
-        return wanted[0]
-    return _common(wanted, node, problems)
+    count = int(np.prod(op.shape, dtype=int))
+    asked = [one for reading in moved.readings for one in reading.formats(moved.starts[node.name], count)]
+    if not asked:
+        return Formats.of(Fixed(False, 1, 1))
+    together = _joined(asked, op.shape)
+    return _common([formats for formats, _ in asked], node, problems) if together is None else together
 
 
-def _broadcast(formats: Formats, seen: tuple[int, ...], shape: tuple[int, ...]) -> Formats:
-    """Formats of a tensor that a reader sees in shape `seen`, for the input's own shape."""
-    signed = np.broadcast_to(formats.signed, seen).reshape(shape)
-    width, integer = (np.broadcast_to(a, seen).reshape(shape) for a in (formats.width, formats.integer))
-    return Formats(signed, width, integer, formats.rounding, formats.overflow)
+def _joined(asked: list[tuple[Formats, BoolArray]], shape: tuple[int, ...]) -> Formats | None:
+    """The formats of all elements, if nobody asks for others of an element than somebody else does; else None."""
+    first, read = asked[0]
+    signed, width, integer = first.signed.copy(), first.width.copy(), first.integer.copy()
+    for formats, own in asked[1:]:
+        if (formats.rounding, formats.overflow) != (first.rounding, first.overflow):
+            return None
+        both = read & own
+        pairs = (signed, formats.signed), (width, formats.width), (integer, formats.integer)
+        if any((mine[both] != theirs[both]).any() for mine, theirs in pairs):
+            return None
+        for mine, theirs in pairs:
+            mine[own] = theirs[own]
+        read = read | own
+    return Formats(*(a.reshape(shape) for a in (signed, width, integer)), first.rounding, first.overflow)
 
 
 def _common(wanted: list[Formats], node: Node, problems: list[str]) -> Formats | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from keras_hls.fixed import TensorType
-from keras_hls.graph import Graph, Op, infer, settle
+from keras_hls.graph import Graph, Op, Place, infer, settle
 
 
 def settle_precision(graph: Graph) -> Graph:
@@ -15,11 +15,16 @@ def settle_precision(graph: Graph) -> Graph:
     needs = _needs(graph)
     types: dict[str, TensorType] = {}
     ops: dict[str, Op] = {}
+    #: How far values are from results of which their readers need no more.
+    off: dict[str, float] = {}
     for node in graph:
-        inputs = [types[name] for name in node.inputs]
-        ops[node.name] = settle(node, inputs, needs[node.name])
+        inputs, frac = [types[name] for name in node.inputs], needs[node.name]
+        ops[node.name] = settle(node, inputs, frac)
         types[node.name] = infer(node, inputs, ops[node.name])
-    return graph.with_ops(ops)
+        cut = frac is not None and ops[node.name] is not node.op
+        before = max((off[name] for name in node.inputs), default=0.0) if node.op.selects else 0.0
+        off[node.name] = 2.0 ** -(frac + 2) if cut and frac is not None else before
+    return graph.with_ops(ops).moved({name: Place(name, off=by) for name, by in off.items() if by})
 
 
 def _needs(graph: Graph) -> dict[str, int | None]:

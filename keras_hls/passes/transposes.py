@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from keras_hls.graph import Graph, Input, Node, Op
+from keras_hls.graph import Graph, Input, Node, Op, Place
 from keras_hls.passes.smallest_cut import Cut
 
 #: An order of axes, as numpy's transpose takes it; () is the order as it is, whatever the rank.
@@ -159,8 +159,9 @@ class _Layout:
             reader(source, wanted, 0, "")
         for node in self.nodes:
             for source, seen in self.uses[node.name]:
-                now, then = _then(seen, self.orders[node.name]), _then(seen, order)
-                if node.name in free and now != then:
+                now = _then(seen, self.orders[node.name])
+                # What isn't free may have tensors of other ranks.
+                if node.name in free and now != (then := _then(seen, order)):
                     reader(source, now, 1, node.name)
                     reader(source, then, 2, node.name)
                 else:
@@ -184,7 +185,12 @@ class _Layout:
             for order in needed.get(node.name, ()):
                 nodes.append(self._permute(node, order, taken))
                 names[node.name, order] = nodes[-1].name
-        return replace(self.before, nodes=tuple(nodes), outputs=tuple(names[leaf] for leaf in self.leaves))
+        places = {
+            name: Place(source, _then(_inverse(self.orders[source]), order))
+            for name, (source, order) in self.views.items()
+        }
+        outputs = tuple(names[leaf] for leaf in self.leaves)
+        return replace(self.before.moved(places), nodes=tuple(nodes), outputs=outputs)
 
     def _permute(self, node: Node, order: Axes, taken: set[str]) -> Node:
         """A permutation of a node's result; one that was there before keeps its name."""

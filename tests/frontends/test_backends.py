@@ -16,13 +16,29 @@ pytest.importorskip("hgq")
 
 pytestmark = pytest.mark.keras3
 
-# Every layer family and kind of quantizer, trained a little so that bits and statistics are no round numbers.
+# Every kind of quantizer, nested, shared and traced layers, trained a little so that bits and statistics are no round numbers.
 MODEL = """
 import sys
 import numpy as np
 import keras
 from hgq.config import QuantizerConfig, QuantizerConfigScope
 from hgq.layers import QAdd, QBatchNormDense, QDense, Quantizer
+
+@keras.saving.register_keras_serializable(package="tests")
+class Mix(keras.layers.Layer):
+    # Traced: operations, a weight of its own, and a layer.
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.core = QDense(4, name="core")
+
+    def build(self, shape):
+        self.factor = self.add_weight(shape=(shape[-1],), initializer="ones", trainable=False)
+        self.core.build(shape)
+
+    def call(self, x, training=None):
+        y = self.core(self.factor * x[:, ::-1] - 0.5, training=training)
+        return keras.ops.concatenate([y, keras.ops.relu(-y)], -1)
 
 def data():
     rng = np.random.default_rng(0)
@@ -34,7 +50,8 @@ def build():
     a = QDense(8, name="a", activation="relu")(x)
     with QuantizerConfigScope(place="datalane", overflow_mode="SAT", round_mode="RND_CONV"):
         b = QBatchNormDense(8, name="b")(a)
-    c = QAdd(name="c")([a, b])
+    inner = keras.Sequential([keras.Input((8,)), Mix(name="mix"), keras.layers.ReLU(name="cut")], name="inner")
+    c = QAdd(name="c")([inner(a), inner(b)])
     d = keras.layers.Reshape((2, 4), name="d")(Quantizer(QuantizerConfig("kbi", "datalane"), name="q")(c))
     e = QDense(2, name="e", enable_oq=True)(d)
     f = QDense(3, name="f", activation="softmax")(keras.layers.Flatten(name="flat")(e))

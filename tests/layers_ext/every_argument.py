@@ -88,7 +88,7 @@ def depthwise(rank: int, **base: Any) -> Spec:
 
 
 def pool(rank: int) -> Spec:
-    shape = (8, 7, 6)[:rank] + (2,)
+    shape = (8, 7, 6)[:rank] + (4,)
     return Spec([shape], {"pool_size": 3}, {"pool_size": [2], "strides": [1], "padding": ["same"], "data_format": [FIRST]})
 
 
@@ -248,7 +248,7 @@ SPECS: dict[type, Spec] = {
     Q.QDense: Spec([(4,)], {"units": 3}, {"units": [2], "activation": ["relu", "tanh"], "use_bias": [False]}),
     Q.QBatchNormDense: Spec([(4,)], {"units": 3}, {"units": [2], "activation": ["relu"], "use_bias": [False], "scale": [False], "momentum": [0.5], "epsilon": [0.5], "synchronized": [False]}),
     Q.QEinsumDense: Spec([(3, 4)], {"equation": "abc,cd->abd", "output_shape": (3, 5)}, {"equation": ["abc,bd->adc"], "output_shape": [(3, 6)], "activation": ["relu"], "bias_axes": ["d"]}, {"equation": {"output_shape": (5, 4)}}),
-    Q.QEinsumDenseBatchnorm: Spec([(3, 4)], {"equation": "abc,cd->abd", "output_shape": (3, 5)}, {"equation": ["abc,bd->adc"], "output_shape": [(3, 6)], "activation": ["relu"], "bias_axes": ["d"], "normalize_axes": [(2,)], "momentum": [0.5], "epsilon": [0.5], "center": [False], "scale": [False], "synchronized": [False]}, {"equation": {"output_shape": (5, 4)}}),
+    Q.QEinsumDenseBatchnorm: Spec([(3, 4)], {"equation": "abc,cd->abd", "output_shape": (3, 5), "bias_axes": "d"}, {"equation": ["abc,bd->adc"], "output_shape": [(3, 6)], "activation": ["relu"], "bias_axes": ["bd"], "normalize_axes": [(2,)], "momentum": [0.5], "epsilon": [0.5], "center": [False], "scale": [False], "synchronized": [False]}, {"equation": {"output_shape": (5, 4)}}),
     Q.QBatchNormalization: Spec([(3, 4)], {}, {"axis": [1], "momentum": [0.5], "epsilon": [0.5], "center": [False], "scale": [False], "synchronized": [False]}),
     Q.QSimpleRNN: Spec([(5, 3)], {"units": 2}, RNN | {"units": [3]}),
     Q.QGRU: Spec([(5, 3)], {"units": 2}, RNN | {"units": [3], "recurrent_activation": ["linear"], "reset_after": [False]}),

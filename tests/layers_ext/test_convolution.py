@@ -178,6 +178,17 @@ def test_cpp_of_rows_longer_than_a_block_of_positions():
     check_ops(cases, samples=10)
 
 
+def test_cpp_of_weights_that_just_fill_a_word():
+    cases = []
+    for bits, fixed in product((15, 16, 17, 31, 32, 33, 60), (Fixed(False, 1, 1), Fixed(True, 2, 2))):
+        for value in ((1 << bits) - 1, -(1 << bits)):
+            x = TensorType.of(fixed, (5, 1))
+            cases.append(
+                Case(Convolution(Constant(np.full((1, 1, 3), value), 0)), (x,), plans=(LATENCY, Plan("Resource", 1)))
+            )
+    check_ops(cases, samples=10)
+
+
 def test_cpp_of_images_that_are_cut():
     """What is taken away must not be written anywhere."""
     rng = np.random.default_rng(0)
@@ -262,6 +273,21 @@ def test_sums_beyond_63_bits_are_refused():
 def test_what_does_not_suit_is_refused(kernel, shape, given, sentence):
     with pytest.raises(ValueError, match=sentence):
         Convolution(Constant(np.ones(kernel, int), 0), **given).infer(TensorType.of(Fixed(True, 3, 3), shape))
+
+
+def test_a_factor_and_an_offset_are_taken_into_the_weights(random_type, on_grid):
+    rng = np.random.default_rng(9)
+    for op, x in random_convolutions(rng, random_type, 30, 7):
+        n = op.kernel.shape[-1]
+        scale = Constant(1 << rng.integers(0, 3, n), int(rng.integers(0, 3)))
+        offset = Constant(rng.integers(-9, 9, n), int(rng.integers(0, 3)))
+        scaled = op.scaled(scale, offset)
+        raw = on_grid(rng, x, 3)
+        factors, terms = scale.type.to_float(scale.raw), offset.type.to_float(offset.raw)
+        wanted = op.infer(x).to_float(op.bind(x)(raw)) * factors + terms
+        assert np.array_equal(scaled.infer(x).to_float(scaled.bind(x)(raw)), wanted)
+    # A factor of 3 would take wider weights.
+    assert op.scaled(Constant(np.full(n, 3), 0), offset) is None
 
 
 # --- reuse factors and work ----------------------------------------------------------------------------------------

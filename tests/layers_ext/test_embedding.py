@@ -44,6 +44,17 @@ def test_cpp():
     check_ops(cases, samples=60)
 
 
+@pytest.mark.parametrize("frac", [-2, 3])
+def test_whole_numbers_in_other_units(frac):
+    op = Lookup(Constant(np.arange(20).reshape(10, 2), 0))
+    x = TensorType(np.zeros(1), np.array([8 * 2**frac if frac > 0 else 2]), frac, max(frac, 0))
+    raw = np.array([[0], [1 << max(frac, 0)], [2 << max(frac, 0)]])
+    numbers = np.ldexp(raw[:, 0].astype(float), -frac).astype(int)
+    assert np.array_equal(op.bind(x)(raw)[:, 0], op.rows.raw[numbers])
+    if frac < 0:
+        check_ops([Case(op, (TensorType.of(Fixed(False, 3, 3 - frac), (2,)),))], samples=20)
+
+
 def test_fractions_and_empty_tables_are_refused():
     with pytest.raises(ValueError, match="quantize the input to integers"):
         Lookup(Constant(np.ones((4, 2)), 0)).infer(TensorType.of(Fixed(False, 4, 2), (3,)))

@@ -133,6 +133,41 @@ def test_a_scalar_is_refused():
 
 def test_the_host_can_compute_it():
     assert Softmax().host == "softmax"
+    assert Softmax(axes=(-2,)).host == "softmax(axis=-2)"
+    assert Softmax(axes=(-3, -1)).host == "softmax(axis=(-3, -1))"
+
+
+AXES = [(-1,), (-2,), (0,), (-2, -1), (0, 1), (-3, -1), (-4, -2), (0, 1, 2, 3), (-4, -3, -1)]
+
+
+def test_over_any_axes():
+    shape, cases = (2, 3, 4, 2), []
+    x = TensorType.of(Fixed(True, 9, 4), shape)
+    raw = np.random.default_rng(3).integers(x.low, x.high, (200, *shape), endpoint=True)
+    for axes in AXES:
+        op = Softmax(10, 14, axes)
+        places = tuple(a % 4 for a in axes)
+        order = (*(a for a in range(4) if a not in places), *places)
+        moved = raw.transpose(0, *(a + 1 for a in order)).reshape(200, -1, np.prod([shape[a] for a in places]))
+        row = TensorType.of(Fixed(True, 9, 4), moved.shape[1:])
+        # As over the last axis, with the elements in another order.
+        wanted = Softmax(10, 14).bind(row)(moved).reshape(200, *(shape[a] for a in order))
+        assert (op.bind(x)(raw).transpose(0, *(a + 1 for a in order)) == wanted).all()
+        assert op.error(x) == bound(op, moved.shape[-1])
+        cases.append(Case(op, (x,)))
+    check_ops(cases, samples=40)
+
+
+def test_with_axes_in_another_order():
+    x = TensorType.of(Fixed(True, 9, 4), (2, 3, 4))
+    raw = np.random.default_rng(3).integers(-256, 256, (20, 2, 3, 4))
+    for axes in ((-1,), (-3, -1), (-3, -2)):
+        for order in ((2, 0, 1), (1, 0, 2)):
+            numpy_order = (0, *(a + 1 for a in order))
+            other = TensorType.of(Fixed(True, 9, 4), tuple(x.shape[a] for a in order))
+            op = Softmax(axes=axes)
+            answer = op.permuted(order).bind(other)(raw.transpose(numpy_order))
+            assert (answer == op.bind(x)(raw).transpose(numpy_order)).all()
 
 
 def test_work_grows_with_what_is_computed():

@@ -9,6 +9,7 @@ from keras_hls.errors import TooWide, UnsupportedModel
 from keras_hls.fixed import OVERFLOW, ROUNDING, Fixed, Formats, from_float
 from keras_hls.graph import Graph, Input, Node
 from keras_hls.layers_ext.activation import ReLU
+from keras_hls.layers_ext.movement import Concatenate, Crop, Pad, Permute, Repeat
 from keras_hls.layers_ext.quantize import Quantize
 from keras_hls.layers_ext.reshape import Reshape
 from keras_hls.passes import prepare
@@ -228,3 +229,92 @@ def test_the_widest_inputs():
 )
 def test_common_types_are_no_wider_than_needed(first, second, port):
     assert str(type_inputs(graph(first, second))["x"].op.port) == port
+
+
+def moved(op, *formats, shape=(2, 3), more=()):
+    """An input behind an op that moves its elements, then a quantizer for each of `formats`."""
+    nodes = [Node("x", Input(shape), (), "pixels"), Node("m", op, ("x",), "m"), *more]
+    nodes += [Node(f"q{i}", Quantize(own), ("m",), f"q{i}") for i, own in enumerate(formats)]
+    names = tuple(f"q{i}" for i in range(len(formats)))
+    return Graph(tuple(nodes), names, names)
+
+
+def answers_as_floats_would(whole, x, wanted):
+    ready = prepare(whole)
+    answers = to_floats(ready, Emulator(ready).run(to_raw(ready, x)))
+    assert np.array_equal(
+        answers, np.ldexp(from_float(wanted, whole["q0"].op.cast).astype(float), -whole["q0"].op.cast.frac)
+    )
+    return ready
+
+
+@pytest.mark.parametrize("rounding", ["TRN", "RND", "RND_CONV"])
+@pytest.mark.parametrize("overflow", ["WRAP", "SAT"])
+def test_a_type_an_element_behind_what_moves_them(rounding, overflow):
+    """Zero padding, transposition and cropping before the first quantizer, as in front of many a convolution."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(0, 3, (300, 2, 3))
+
+    def each(shape):
+        return Formats(
+            rng.integers(0, 2, shape) > 0, rng.integers(0, 7, shape), rng.integers(-1, 4, shape), rounding, overflow
+        )
+
+    answers_as_floats_would(moved(Permute((1, 0)), each((3, 2))), x, x.transpose(0, 2, 1))
+    answers_as_floats_would(moved(Pad((1, 0), (0, 2)), each((3, 5))), x, np.pad(x, ((0, 0), (1, 0), (0, 2))))
+    ready = answers_as_floats_would(moved(Crop((0, 1), (1, 0)), each((1, 2))), x, x[:, :1, 1:])
+    # What is cut off needs no bits.
+    assert (ready["x"].op.formats.width[1] == 0).all()
+
+
+def test_elements_that_are_read_twice_need_one_type():
+    same = Formats.of(Fixed(True, 5, 2, "RND", "SAT"))
+    x = np.random.default_rng(0).normal(0, 3, (300, 2, 3))
+    ready = answers_as_floats_would(moved(Repeat((1, 2)), same), x, np.repeat(x, 2, 2))
+    assert ready["x"].op.formats == Formats(np.full((2, 3), True), 5, 2, "RND", "SAT")
+    differing = Formats(np.full((2, 6), True), np.arange(3, 15).reshape(2, 6), np.full((2, 6), 2), "RND", "SAT")
+    answers_as_floats_would(moved(Repeat((1, 2)), differing), x, np.repeat(x, 2, 2))
+
+
+def test_two_inputs_that_are_joined_first():
+    rng = np.random.default_rng(0)
+    each = Formats(np.full(5, True), np.arange(2, 7), np.arange(5), "RND_CONV", "SAT")
+    whole = Graph(
+        (
+            Node("a", Input((2,)), (), "a"),
+            Node("b", Input((3,)), (), "b"),
+            Node("c", Concatenate(0), ("a", "b"), "c"),
+            Node("q0", Quantize(each), ("c",), "q"),
+        ),
+        ("q0",),
+        ("q0",),
+    )
+    x = [rng.normal(0, 3, (300, 2)), rng.normal(0, 3, (300, 3))]
+    ready = answers_as_floats_would(whole, x, np.concatenate(x, 1))
+    assert ready["a"].op.formats.width.tolist() == [2, 3]
+    assert ready["b"].op.formats.width.tolist() == [4, 5, 6]
+
+
+def test_an_input_joined_with_something_computed():
+    own = Formats.of(Fixed(True, 6, 3, "RND", "SAT"))
+    whole = Graph(
+        (
+            Node("x", Input((2,)), (), "x"),
+            Node("q", Quantize(own), ("x",), "q"),
+            Node("r", ReLU(), ("q",), "r"),
+            Node("c", Concatenate(0), ("r", "x"), "c"),
+            Node("q0", Quantize(own), ("c",), "q0"),
+        ),
+        ("q0",),
+        ("q0",),
+    )
+    x = np.random.default_rng(0).normal(0, 3, (300, 2))
+    answers_as_floats_would(whole, x, np.concatenate([np.maximum(x, 0), x], 1))
+
+
+def test_relu_before_the_first_quantizer_is_no_movement():
+    """A value that wraps around may change its sign, so the quantizer can't be asked before the relu."""
+    whole = graph(one(True, 6, 3))
+    relu = (*whole.nodes[:1], Node("m", ReLU(), ("x",), "m"), Node("q0", whole["q0"].op, ("m",), "q0"))
+    with pytest.raises(UnsupportedModel, match="'m' reads it without a quantizer"):
+        prepare(Graph(relu, ("q0",), ("q0",)))

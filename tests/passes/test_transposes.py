@@ -224,7 +224,7 @@ def random_op(rng, shape):
     if kind == 4:
         return Scale(*(Constant(rng.integers(-2, 3, some_shape(rng, shape)), 1) for _ in range(2))), shape
     if kind == 5:
-        return Table.of(rng.integers(-9, 9, 16), 2, -8, 0), shape
+        return Table.of(rng.integers(-9, 9, 16), 2, -8, 14), shape
     if kind == 6:
         axis = int(rng.integers(rank))
         return Interpolate(axis, shape[axis] + 1), (*shape[:axis], shape[axis] + 1, *shape[axis + 1 :])

@@ -8,29 +8,36 @@
 
 namespace keras_hls {
 
-// The type that a number of type T takes part in sums with. In hardware its own: the tool trims nothing that isn't there. In
-// C-simulation a whole native word, modulo which the sums are as right, and which vector instructions need no masks for.
-template <int Word, class T> struct summed { typedef T type; };
+// The types that inputs and sums, T, and weights are calculated with: in hardware of as many bits as they have. In C-simulation
+// they are whole native words with the same point. Sums modulo such a word are as right, and take no instructions to cut
+// numbers to their bits; and weights, which are written as such words, are read as vectors.
 #ifdef KERAS_HLS_CSIM
-template <class T> struct summed<16, T> { typedef ap_fixed<16, 16 - T::width + T::iwidth> type; };
-template <class T> struct summed<32, T> { typedef ap_fixed<32, 32 - T::width + T::iwidth> type; };
+template <class C, class T> struct summed { typedef ap_fixed<C::word, C::word - T::width + T::iwidth> type; };
+template <class C> struct weight { typedef typename C::kernel_t type; };
 // Small loops over outputs or channels become one vector instruction if they aren't unrolled before that; those around them
 // keep their sums in registers if they are.
 #define KERAS_HLS_VECTOR _Pragma("GCC unroll 1")
 #define KERAS_HLS_UNROLLED _Pragma("GCC unroll 16")
 #else
+template <class C, class T> struct summed { typedef T type; };
+template <class C> struct weight {
+    typedef typename C::kernel_t word;
+    typedef ap_fixed<C::weight_width, C::weight_width - word::width + word::iwidth> type;
+};
 #define KERAS_HLS_VECTOR
 #define KERAS_HLS_UNROLLED
 #endif
 
 // The element of the input at a point of the stretched and padded axis; -1 for padding.
 inline int element_at(int point, int before, int stretch, int size) {
+#pragma HLS INLINE
     const int from = point - before;
     return from >= 0 && from % stretch == 0 && from / stretch < size ? from / stretch : -1;
 }
 
 // The row of the input, along its last axis, under one tap of the others; -1 for padding.
 template <class C> int row_at(int o0, int o1, int row) {
+#pragma HLS INLINE
     const int i0 = element_at(o0 * C::stride_0 + row / C::kernel_1 * C::dilation_0, C::before_0, C::stretch_0, C::in_0);
     const int i1 = element_at(o1 * C::stride_1 + row % C::kernel_1 * C::dilation_1, C::before_1, C::stretch_1, C::in_1);
     return i0 < 0 || i1 < 0 ? -1 : i0 * C::in_1 + i1;
@@ -51,7 +58,10 @@ template <class C> struct strips {
 };
 
 // Those rows, padded, in a type to calculate with.
-template <class C, class X, class F> void fill_strips(const X *x, F strip[strips<C>::rows * strips<C>::length], int o0, int o1) {
+template <class C, class X, class F>
+void fill_strips(const X x[C::in_0 * C::in_1 * C::in_2 * C::channels], F strip[strips<C>::rows * strips<C>::length], int o0,
+                 int o1) {
+#pragma HLS INLINE
     typedef strips<C> S;
 Rows:
     for (int r = 0; r < S::rows; r++) {
@@ -88,8 +98,9 @@ void convolution_latency(const X x[C::in_0 * C::in_1 * C::in_2 * C::channels],
 #pragma HLS ARRAY_PARTITION variable=kernel complete dim=0
 #pragma HLS ARRAY_PARTITION variable=bias complete dim=0
     typedef strips<C> S;
-    typedef typename summed<C::word, X>::type factor_t;
-    typedef typename summed<C::word, Y>::type sum_t;
+    typedef typename summed<C, X>::type factor_t;
+    typedef typename summed<C, Y>::type sum_t;
+    typedef typename weight<C>::type weight_t;
     // Inputs of one group that lie together on a strip: those of all taps of the last axis, or of one.
     const bool joined = C::groups == 1 && C::dilation_2 == 1;
     const int parts = joined ? 1 : C::kernel_2;
@@ -127,7 +138,8 @@ Rows:
                     Inputs:
                         for (int n = 0; n < run; n++) {
 #pragma HLS UNROLL
-                            const int at = r * S::length + (step * C::stride_2 + k * C::dilation_2) * C::channels + g * C::inputs + n;
+                            const int point = step * C::stride_2 + k * C::dilation_2;
+                            const int at = r * S::length + point * C::channels + g * C::inputs + n;
                             const int weights = (((block * S::rows + r) * parts + k) * run + n) * C::lanes;
                             KERAS_HLS_UNROLLED
                             for (int p = 0; p < C::together; p++) {
@@ -136,7 +148,7 @@ Rows:
                                 KERAS_HLS_VECTOR
                                 for (int l = 0; l < C::lanes; l++) {
 #pragma HLS UNROLL
-                                    sum[p * C::lanes + l] += sum_t(value * from_raw<typename C::kernel_t>(kernel[weights + l]));
+                                    sum[p * C::lanes + l] += sum_t(value * from_raw<weight_t>(kernel[weights + l]));
                                 }
                             }
                         }
@@ -171,8 +183,9 @@ void depthwise_latency(const X x[C::in_0 * C::in_1 * C::in_2 * C::channels],
 #pragma HLS ARRAY_PARTITION variable=kernel complete dim=0
 #pragma HLS ARRAY_PARTITION variable=bias complete dim=0
     typedef strips<C> S;
-    typedef typename summed<C::word, X>::type factor_t;
-    typedef typename summed<C::word, Y>::type sum_t;
+    typedef typename summed<C, X>::type factor_t;
+    typedef typename summed<C, Y>::type sum_t;
+    typedef typename weight<C>::type weight_t;
 Rows:
     for (int o = 0; o < C::out_0 * C::out_1; o++) {
 #pragma HLS UNROLL
@@ -217,7 +230,7 @@ Rows:
                             for (int l = 0; l < C::lanes; l++) {
 #pragma HLS UNROLL
                                 sum[p * C::lanes + l] += sum_t(strip[at + p * C::stride_2 * C::channels + l] *
-                                                               from_raw<typename C::kernel_t>(kernel[weights + l]));
+                                                               from_raw<weight_t>(kernel[weights + l]));
                             }
                         }
                     }
@@ -248,8 +261,8 @@ void convolution_resource(const X x[C::in_0 * C::in_1 * C::in_2 * C::channels],
                           Y y[C::out_0 * C::out_1 * C::out_2 * C::outputs],
                           const K kernel[C::kernel_0 * C::kernel_1 * C::kernel_2 * C::inputs * C::outputs],
                           const B bias[C::outputs]) {
-    typedef typename summed<C::word, X>::type factor_t;
-    typedef typename summed<C::word, Y>::type sum_t;
+    typedef typename summed<C, X>::type factor_t;
+    typedef typename summed<C, Y>::type sum_t;
     const int n_in = C::kernel_0 * C::kernel_1 * C::kernel_2 * C::inputs;
     const int multipliers = n_in * C::outputs / C::reuse_factor;
     const int inputs = multipliers > C::outputs ? multipliers / C::outputs : 1;

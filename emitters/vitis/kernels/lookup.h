@@ -12,7 +12,8 @@ void lookup(const X x[C::size], Y y[C::size * C::m], const R rows[C::n * C::m]) 
     typedef ap_int<C::width> index_t;
     for (int i = 0; i < C::size; i++) {
 #pragma HLS UNROLL
-        const index_t index = to_raw(x[i]);
+        const index_t raw = to_raw(x[i]);
+        const index_t index = (raw >> C::right) << C::left;
         const int row = index < index_t(0) ? 0 : index > index_t(C::n - 1) ? C::n - 1 : index.to_int();
         for (int j = 0; j < C::m; j++) {
 #pragma HLS UNROLL

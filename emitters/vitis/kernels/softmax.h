@@ -9,6 +9,7 @@ namespace keras_hls {
 
 // Where element (o, a, m, b, 0) lies.
 template <class C> inline int softmax_at(int o, int a, int m, int b) {
+#pragma HLS INLINE
     return (((o * C::first + a) * C::middle + m) * C::second + b) * C::inner;
 }
 
