@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from keras_hls.errors import InvalidData, InvalidOption
+from keras_hls.errors import InvalidData, InvalidOption, TooWide
 from keras_hls.graph import Graph
 from keras_hls.options import MOST_BITS, Options
 from keras_hls.passes import prepare
@@ -74,12 +75,11 @@ def choose_types(
         answers = answers if isinstance(answers, list) else [answers]
         return typed, max(float(np.abs(a - e).max(initial=0)) for a, e in zip(answers, expected[before]))
 
-    fewest, most = _LEAST_BITS, MOST_BITS
-    best, error = attempt(most)
+    fewest = _LEAST_BITS
+    best, error, most = _widest(attempt)
     if not error <= options.max_error:
         raise InvalidOption(
-            f"max_error={options.max_error:g} can't be kept: with {most} bits the outputs are off by {error:.3g}, which is"
-            " about what Keras's own float32 arithmetic is off"
+            f"max_error={options.max_error:g} can't be kept: with {most} bits the outputs are off by {error:.3g}; allow more"
         )
     while fewest < most:
         bits = (fewest + most) // 2
@@ -89,6 +89,14 @@ def choose_types(
         else:
             fewest = bits + 1
     return best
+
+
+def _widest(attempt: Callable[[int], tuple[Graph, float]]) -> tuple[Graph, float, int]:
+    """Return what the most bits give with which all sums still fit 63 bits."""
+    for bits in range(MOST_BITS, _LEAST_BITS, -1):
+        with suppress(TooWide):
+            return *attempt(bits), bits
+    return *attempt(_LEAST_BITS), _LEAST_BITS
 
 
 def _checked(graph: Graph, samples: Samples) -> list[npt.NDArray[Any]]:

@@ -93,6 +93,11 @@ class Project:
         graph: Graph = self._read("graph.json", storage.from_json)
         return graph
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know about this network, one sentence each."""
+        return self.graph.notes
+
     @cached_property
     def estimate(self) -> ResourceEstimate:
         """The estimated cost, per layer and in total."""

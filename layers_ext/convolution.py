@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from math import prod
-from typing import Any
+from typing import Literal, Any
 
 import numpy as np
 
@@ -60,6 +60,10 @@ class Convolution(Op):
     after: tuple[int, ...] = ()
     groups: int = 1
     input_dilation: tuple[int, ...] = ()
+
+    @property
+    def narrow(self) -> Literal["value"]:
+        return "value"
 
     @property
     def _inputs(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -40,6 +41,10 @@ class Dense(Op):
 
     kernel: Constant
     bias: Constant | None = None
+
+    @property
+    def narrow(self) -> Literal["value"]:
+        return "value"
 
     @property
     def n_in(self) -> int:

@@ -233,16 +233,16 @@ class _Design:
     def _set_ends(self, squares: int, added: float) -> None:
         """The interval of each result."""
         n, formula = self.runs.count, self.formula
-        factor = n**formula.factor
+        factor, least = n**formula.factor, ldexp(self.floor, -self.up)
 
         def nearest(number: Floats) -> Floats:
             """Over the largest total."""
-            return factor * number / sqrt(squares + added)
+            return factor * number / sqrt(max(squares + added, least))
 
         def farthest(number: Floats) -> Floats:
             """Over the least total that goes with the number."""
             own = number**2 / max(n - 1, 1) if formula.centred else 0.0 if formula.variance else number**2
-            return factor * number / np.sqrt(np.maximum(own + added, ldexp(self.floor, -self.up)))
+            return factor * number / np.sqrt(np.maximum(own + added, least))
 
         low, high = self._numbers()
         ends = np.where(low > 0, nearest(low), farthest(low)), np.where(high < 0, nearest(high), farthest(high))

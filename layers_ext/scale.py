@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -29,6 +30,10 @@ class Scale(Op):
 
     scale: Constant
     offset: Constant | None = None
+
+    @property
+    def narrow(self) -> Literal["value"]:
+        return "value"
 
     def _frac(self, x: TensorType) -> int:
         product = x.frac + self.scale.frac

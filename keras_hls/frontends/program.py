@@ -13,6 +13,8 @@ from keras_hls.frontends.keras_v3 import class_path
 from keras_hls.frontends.tracing import trace
 from keras_hls.frontends.view import ReadError
 
+#: Where layers and operations are that only a reader can understand.
+_LIBRARIES = ("keras.layers.", "keras.ops.", "keras.activations.", "hgq.")
 #: Layers of Keras that are no more than the code which they are given.
 _CODE = ("keras.layers.Lambda",)
 
@@ -141,7 +143,7 @@ class _Layout:
         if id(operation) not in self._graphs:
             self._graphs[id(operation)] = (operation, graph_calls(operation))
         graph = self._graphs[id(operation)][1]
-        code = isinstance(operation, keras.Model) or path in _CODE or not path.startswith(("keras.", "hgq."))
+        code = isinstance(operation, keras.Model) or path in _CODE or not path.startswith(_LIBRARIES)
         if graph is None and not code:
             return None
         check_inference(node)

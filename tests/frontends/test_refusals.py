@@ -157,6 +157,13 @@ def test_a_quantizer_of_another_precision_inside_a_layer_is_refused():
     refused(keras.Model(x, layer(x)), r"'d' .*: it computes in bfloat16, and only float32")
 
 
+def test_layers_that_keras_quantized_are_refused():
+    (x,) = inputs("x")
+    model = keras.Model(x, keras.layers.Dense(3, name="d")(x))
+    model.quantize("int8")
+    refused(model, r"'d' \(keras.layers.Dense\): it was quantized by Keras \(int8\), which no reader takes account of$")
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float64", "int32", "uint8"])
 def test_samples_of_another_precision_are_refused(dtype):
     x = keras.Input((4,), name="x", dtype=dtype)

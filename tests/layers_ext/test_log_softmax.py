@@ -38,8 +38,9 @@ def samples(x: TensorType, rng) -> np.ndarray:
     """All over the range, and close together, where the sum of exponentials matters."""
     wide = rng.integers(x.low, x.high, (300, *x.shape), endpoint=True)
     middle = (x.low + x.high) // 2
-    reach = np.minimum(x.high - middle, 2 << min(max(x.frac, 0), 40))
-    return np.concatenate([wide, middle + rng.integers(-reach, reach + 1, wide.shape), x.low[None], x.high[None]])
+    reach = np.int64(2) << min(max(x.frac, 0), 40)
+    near = np.clip(middle + rng.integers(-reach, reach + 1, wide.shape), x.low, x.high)
+    return np.concatenate([wide, near, x.low[None], x.high[None]])
 
 
 @pytest.mark.parametrize(("op", "fixed", "shape"), CASES)
