@@ -50,7 +50,8 @@ def snapshot(model: Any, *, calibration: Samples | None = None, **options: Any) 
 
     chosen = Options.of(**options)
     model = _loaded(model)
-    graph = fold_scales(cancel_transposes(drop_dead_nodes(live_model.read(model, READERS))))
+    floats = calibration is not None or chosen.precision is not None
+    graph = fold_scales(cancel_transposes(drop_dead_nodes(live_model.read(model, READERS, floats=floats))))
     typed = choose_types(
         graph, chosen, calibration, lambda x, before: live_model.reference(model, before)(x), caster=Quantize
     )

@@ -67,5 +67,14 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     return f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
 
 
+#: What to do about an input or a weight that has no quantizer.
+CHOOSE_TYPES = "pass calibration=samples or precision='fixed<16, 6>' to choose types"
+
+
+def without_quantizers(weights: Iterable[str]) -> str:
+    """Return the sentence that refuses a layer with such weights, to be completed with the layer's name."""
+    return f"its {' and '.join(dict.fromkeys(weights))} have no quantizer; {CHOOSE_TYPES}, or use a layer of HGQ2"
+
+
 class HLSWarning(UserWarning):
     """What keras_hls warns of: something went wrong beside the training, which goes on."""

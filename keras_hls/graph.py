@@ -7,14 +7,16 @@ layer, a backend or Keras. What an operation must be able to say about itself is
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+
 from keras_hls.errors import HLSError, InvalidModel, InvalidOption, TooWide
-from keras_hls.fixed import Constant, Fixed, Formats, IntArray, TensorType
+from keras_hls.fixed import MAX_BITS, BoolArray, Constant, Fixed, Formats, IntArray, Quantization, Real, TensorType
 
 Strategy = Literal["Latency", "Resource"]
 STRATEGIES: tuple[Strategy, ...] = ("Latency", "Resource")
@@ -91,6 +93,15 @@ class Work:
     depth: tuple[Unit, ...]
     interval: int = 1
 
+    def modulo(self, bits: int) -> Work:
+        """Return the work if only so many low bits of the result are made: no sum is wider, nor is what is held or chosen."""
+
+        def cut(unit: Unit) -> Unit:
+            kept = unit.kind in ("add", "select", "register")
+            return replace(unit, widths=tuple(min(width, bits) for width in unit.widths)) if kept else unit
+
+        return replace(self, units=tuple(map(cut, self.units)), depth=tuple(map(cut, self.depth)))
+
 
 @dataclass(frozen=True)
 class Kernel:
@@ -115,6 +126,22 @@ class Kernel:
     sizes: Mapping[str, int] = field(default_factory=dict)
     tables: Mapping[str, Constant] = field(default_factory=dict)
     cast: Fixed | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Needs:
+    """What an op takes to make some channels of its output; a channel is an index of a tensor's last axis.
+
+    Parameters
+    ----------
+    made : bool array
+        Channels of the output that it makes then: those that are wanted, and others where they come together.
+    inputs : tuple of bool arrays
+        For each input, the channels that it takes.
+    """
+
+    made: BoolArray
+    inputs: tuple[BoolArray, ...]
 
 
 class Op(ABC):
@@ -246,6 +273,75 @@ class Op(ABC):
         """Return the one op that does this and then the cast, if there is one; else None."""
         return None
 
+    def channelwise(self, kept: BoolArray, *inputs: TensorType) -> Op | None:
+        """Return the op for tensors with some of their channels alone, if each of the output's is made of that of every input.
+
+        Parameters
+        ----------
+        kept : bool array
+            By index of the last axis; all inputs and the output have as many.
+        *inputs : TensorType
+            With all channels.
+        """
+        return None
+
+    def needs(self, wanted: BoolArray, *inputs: TensorType) -> Needs:
+        """Return what the op takes to make the channels that are `wanted`: by default, and if in doubt, all.
+
+        Parameters
+        ----------
+        wanted : bool array
+            By index of the output's last axis.
+        *inputs : TensorType
+        """
+        if self.channelwise(wanted, *inputs) is not None:
+            return Needs(wanted, (wanted,) * len(inputs))
+        return Needs(np.ones_like(wanted), tuple(np.ones(x.channels, bool) for x in inputs))
+
+    def pruned(self, made: BoolArray, given: Sequence[BoolArray], *inputs: TensorType) -> Op | None:
+        """Return the op that makes some channels alone, of inputs that have some alone; None if it can't take them.
+
+        An input of which nothing is given isn't there any more.
+
+        Parameters
+        ----------
+        made : bool array
+            As `needs` said.
+        given : sequence of bool arrays
+            For each input what `needs` said, which the op must be able to take, or more.
+        *inputs : TensorType
+            With all channels.
+        """
+        if all(np.array_equal(made, one) for one in given):
+            op = self.channelwise(made, *inputs)
+            if op is not None:
+                return op
+        return self if made.all() and all(one.all() for one in given) else None
+
+    def knowing(self, values: Sequence[Constant | None], *inputs: TensorType) -> Op | None:
+        """Return the op that does the same to the inputs that vary alone, where the values of the others are known; else None.
+
+        Parameters
+        ----------
+        values : sequence
+            For each input its value, of the input's shape, or None where it varies.
+        *inputs : TensorType
+        """
+        return None
+
+    @property
+    def wraps(self) -> bool:
+        """Whether its C++, where the output's type is narrower than the values, makes their low bits.
+
+        Adds, multiplies and moves do, as they work modulo any power of two; what compares its result, or stores it as bits,
+        doesn't.
+        """
+        return False
+
+    def low_bits(self, bits: int, *inputs: TensorType) -> tuple[int, ...]:
+        """Return how many low bits of each input's integers decide so many of the output's; `MAX_BITS` for all of them."""
+        return (MAX_BITS,) * len(inputs)
+
     @property
     def host(self) -> str | None:
         """The function that the op is, if whoever reads the hardware's answer can apply it just as well; else None."""
@@ -273,14 +369,18 @@ class Input(Op):
         operations that read them.
     port : Fixed, optional
         The type of the hardware's port: holds every value of `formats`.
-    samples : {"float64", "float32"}
-        What the model takes samples as, before anything else: more precise ones are rounded to it first.
+    samples : str
+        What the model takes samples as, before anything else: more precise floats are rounded to "float32" first. An integer
+        type such as "int32" takes whole numbers.
+    limits : tuple of two ints, optional
+        The least and the largest number that the model takes, such as the numbers of a table's rows.
     """
 
     shape: tuple[int, ...]
     formats: Formats | None = None
     port: Fixed | None = None
     samples: str = "float64"
+    limits: tuple[int, int] | None = None
 
     def infer(self, *inputs: TensorType) -> TensorType:
         if self.port is None:
@@ -313,12 +413,16 @@ class Node:
         Names of the nodes whose outputs it takes, in order.
     layer : str
         Name of the model's layer that it comes from.
+    keeps : Fixed, optional
+        Where readers need the value's low bits alone: the type that it is kept in, modulo its range, with all its
+        fractional bits.
     """
 
     name: str
     op: Op
     inputs: tuple[str, ...] = ()
     layer: str = ""
+    keeps: Fixed | None = None
 
 
 @dataclass(frozen=True)
@@ -517,7 +621,33 @@ class Graph:
 def infer(node: Node, inputs: Iterable[TensorType], op: Op | None = None) -> TensorType:
     """Return the type of a node's output, or of another op's in its place; errors name its layer."""
     with named(node):
-        return (op or node.op).infer(*inputs)
+        kind = _inferred(op or node.op, tuple(inputs))
+        return kind if node.keeps is None else Quantization(Formats.of(node.keeps), kind).type
+
+
+def _inferred(op: Op, inputs: tuple[TensorType, ...]) -> TensorType:
+    """What an op infers; for the same types it isn't asked again, as each pass that changes little does."""
+    last: tuple[tuple[TensorType, ...], TensorType] | None = vars(op).get("_inferred")
+    if last is not None and len(last[0]) == len(inputs) and all(a is b for a, b in zip(last[0], inputs)):
+        return last[1]
+    kind = op.infer(*inputs)
+    vars(op)["_inferred"] = inputs, kind
+    return kind
+
+
+def bind(node: Node, inputs: Sequence[TensorType]) -> Callable[..., IntArray]:
+    """Return a node's integer meaning for inputs of these types: its op's, in as many bits as the node keeps."""
+    run = node.op.bind(*inputs)
+    if node.keeps is None:
+        return run
+    cut = Quantization(Formats.of(node.keeps), node.op.infer(*inputs))
+    return lambda *raws: cut(run(*raws))
+
+
+def work(node: Node, inputs: Sequence[TensorType], plan: Plan) -> Work:
+    """Return what a node needs in hardware: its op, in as many bits as the node keeps."""
+    found = node.op.work(*inputs, plan=plan)
+    return found if node.keeps is None else found.modulo(node.keeps.width)
 
 
 def settle(node: Node, inputs: Iterable[TensorType], frac: int | None) -> Op:
@@ -545,6 +675,14 @@ def named(node: Node) -> Iterator[None]:
 def op_fields(op: Op) -> dict[str, Any]:
     """Return an op's dataclass fields by name."""
     return {f.name: getattr(op, f.name) for f in fields(op)}  # type: ignore[arg-type]
+
+
+def reals(op: Op) -> Iterator[tuple[str, Real]]:
+    """Yield an op's weights that have no type yet, with the names of their fields."""
+    for name, value in op_fields(op).items():
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, Real):
+                yield name, part
 
 
 def check_plan(node: Node, plan: Plan, inputs: Iterable[TensorType]) -> Plan:

@@ -94,7 +94,7 @@ class LayerTrace:
     @cached_property
     def difference(self) -> LayerDifference:
         """In how many values they differ, and by how much."""
-        mine = self.emulator
+        mine, emulated, simulated = self.emulator, self.emulated, self.simulated
         keras: dict[str, Any] = {}
         csim: dict[str, Any] = {}
         if mine is not None and self.keras is not None:
@@ -104,10 +104,10 @@ class LayerTrace:
                 "keras_largest": _largest(mine, theirs),
                 "unexplained": int(unexplained(mine, theirs, self.tolerance).sum()),
             }
-        if mine is not None and self.csim is not None:
+        if mine is not None and emulated is not None and simulated is not None and self.csim is not None:
             # Raw integers: of more than 53 bits, floats could be equal where those aren't.
             csim = {
-                "csim_different": int((self.emulated != self.simulated).sum()),
+                "csim_different": int((emulated != simulated).sum()),
                 "csim_largest": _largest(mine, self.csim),
             }
         values = 0 if mine is None else mine.size
@@ -118,7 +118,7 @@ class LayerTrace:
     @classmethod
     def joined(cls, parts: Sequence[LayerTrace]) -> LayerTrace:
         """Return what one layer answers to the samples of all parts."""
-        arrays = {}
+        arrays: dict[str, Any] = {}
         for name in ("keras", "emulated", "simulated"):
             found = [getattr(part, name) for part in parts]
             arrays[name] = found[0] if len(found) == 1 or found[0] is None else np.concatenate(found)
@@ -315,7 +315,7 @@ class Comparison:
         if self.ok and (some := [layer for layer in found if layer.keras_different]):
             lines[-1] = (
                 f"{len(some):,} of them {'differ' if len(some) > 1 else 'differs'} from Keras, for known reasons alone: types that"
-                " were chosen, functions that have so many bits, and Keras's float32, which rounds."
+                " were chosen, results to so many bits, and Keras's float32, which rounds."
             )
         return "\n".join([*lines, "", self.table()])
 
@@ -325,7 +325,7 @@ class Comparison:
         rows = [
             (
                 layer.name,
-                str(layer.shape),
+                str(layer.shape) if layer.type or layer.observed else "-",
                 layer.type or "-",
                 _text(layer.range),
                 _text(layer.observed),

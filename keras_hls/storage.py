@@ -128,9 +128,10 @@ def _graph(stored: dict[str, Any]) -> Graph:
             )
         op = Op.registry[item["op"]](**{name: _decode(value) for name, value in item["fields"].items()})
         nodes.append(Node(item["name"], op, tuple(item["inputs"]), item["layer"]))
-    texts = (tuple(stored[key]) for key in ("outputs", "output_names", "notes", "host", "chosen"))
+    keys = ("outputs", "output_names", "notes", "host", "chosen")
+    outputs, output_names, notes, host, chosen = (tuple(stored[key]) for key in keys)
     places = {label: None if place is None else Place(*_decode(place)) for label, place in stored["places"]}
-    return Graph(tuple(nodes), *texts, places).verify()
+    return Graph(tuple(nodes), outputs, output_names, notes, host, chosen, places).verify()
 
 
 def equal(a: Any, b: Any) -> bool:

@@ -204,6 +204,9 @@ def sample_inputs(graph: Graph, count: int, seed: int = 0) -> list[npt.NDArray[n
     for node in graph.inputs:
         assert isinstance(node.op, Input)
         kind = graph.types[node.name]
+        if node.op.limits is not None:
+            samples.append(rng.integers(*node.op.limits, (count, *kind.shape), endpoint=True).astype(np.float32))
+            continue
         low, high = (float(np.ldexp(float(v), -kind.frac)) for v in (kind.hull.low, kind.hull.high))
         middle, reach = (low + high) / 2, (high - low) / 2
         spread = rng.uniform(-1.1, 1.1, (count, *kind.shape)) * rng.choice([1.0, 0.25, 0.05], (count, *kind.shape))

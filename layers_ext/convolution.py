@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from math import prod
-from typing import Literal, Any
+from typing import Any, Literal
 
 import numpy as np
 

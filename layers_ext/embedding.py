@@ -81,10 +81,11 @@ class Lookup(Op):
 
 @reads("keras.layers.Embedding", consumes="input_dim output_dim", neutral={"mask_zero": False}, integers=True)
 def read_embedding(layer: LayerView, build: Builder, x: Ref) -> Ref:
-    """Row numbers outside of the table count as its first or last; Keras refuses them, or not, by its backend."""
+    """Rows by number. Samples of an input with other numbers are refused; computed ones count as the first or last row."""
     rows = layer.weight("embeddings")
     if rows is None:
         raise ReadError("it has no rows; build the model first")
+    build.limit(x, 0, rows.shape[0] - 1)
     # Keras casts to integers as C does.
     bits = max((rows.shape[0] - 1).bit_length(), 1)
     whole = Quantize(Formats.of(Fixed(False, bits, bits, "TRN_ZERO", "SAT")))

@@ -157,7 +157,7 @@ class _Design:
         precision = frac + 4
         self.up = self._finer(squares, added, least, precision)
         self.epsilon = round(added * (1 << self.up))
-        self.floor = int(least * (1 << self.up))
+        self.floor = max(int(least * (1 << self.up)), 1)
         largest = max((squares << self.up) + self.epsilon, self.floor)
         self.width = max(largest.bit_length() + largest.bit_length() % 2, 2)
         # A total that is off by a part of itself puts its root off by less.
@@ -167,8 +167,8 @@ class _Design:
                 f"epsilon beside a sum of {n} squares, precise to {frac} bits, needs more than {MAX_BITS} bits"
             )
         self._set_curve(n**formula.factor, precision)
-        cut = 2.0 ** -(self.curve.mantissa_bits + 1)
-        self.relative = (1 + float(off)) * (1 + cut) * (1 + self.curve.error) - 1
+        cut = 1 - 2.0**-self.curve.mantissa_bits
+        self.relative = (1 + float(off)) / sqrt(cut) * (1 + self.curve.error) - 1
         self._set_shifts()
         self._set_ends(squares, float(added))
 
@@ -257,8 +257,8 @@ class _Design:
         self.product_width = max(product + 1, self.down + 2)
         spare = self.relative + 2.0**-40
         raw = [np.ldexp(end + side * spare * np.abs(end), self.frac) for end, side in zip(ends, (-1, 1))]
-        least, most = (np.floor(end + 0.5).astype(np.int64).reshape(self.x.shape) for end in raw)
-        self.type = TensorType(least, most, self.frac)
+        first, last = (np.floor(end + 0.5).astype(np.int64).reshape(self.x.shape) for end in raw)
+        self.type = TensorType(first, last, self.frac)
 
     @property
     def error(self) -> float:
@@ -320,7 +320,7 @@ class _Design:
         sizes, y = self.kernel().sizes, self.type
         width, slope, start, sums = (sizes[k] for k in ("total_width", "slope_width", "start_width", "sum_width"))
         live, answered = self.x.widths > 0, y.widths > 0
-        if not answered.any():
+        if not (live.any() and answered.any()):
             return Work((), ())
         n = int(self.runs.spread(live).sum(TAKEN).max())
         wide = self.x.widths[live]

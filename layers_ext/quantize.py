@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from keras_hls.fixed import OVERFLOW, ROUNDING, Constant, Fixed, Formats, IntArray, Quantization, TensorType
+from keras_hls.fixed import (
+    MAX_BITS,
+    OVERFLOW,
+    ROUNDING,
+    BoolArray,
+    Constant,
+    Fixed,
+    Formats,
+    IntArray,
+    Quantization,
+    TensorType,
+)
 from keras_hls.graph import Kernel, Op, Plan, Unit, Work
-from keras_hls.layers_ext.axes import permuted_constants
+from keras_hls.layers_ext.axes import channel_constants, permuted_constants
 from keras_hls.layers_ext.counting import units
 
 
@@ -41,9 +54,14 @@ class Quantize(Op):
         return self.formats
 
     def permuted(self, axes: tuple[int, ...]) -> Op:
+        return self._arranged(lambda values: permuted_constants(values, axes))
+
+    def channelwise(self, kept: BoolArray, *inputs: TensorType) -> Op:
+        return self._arranged(lambda values: channel_constants(values, kept))
+
+    def _arranged(self, arrange: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Op:
         parts = {part: getattr(self.formats, part) for part in ("signed", "width", "integer")}
-        arranged = {part: permuted_constants(values, axes) for part, values in parts.items()}
-        return Quantize(replace(self.formats, **arranged))
+        return Quantize(replace(self.formats, **{part: arrange(values) for part, values in parts.items()}))
 
     def identity(self, *inputs: TensorType) -> bool:
         cast = self._on(*inputs)

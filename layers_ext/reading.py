@@ -96,9 +96,9 @@ def reads(
             )
             return _cast(build, read(layer, build, *inputs), layer.output_formats(), layer, "oq")
 
-        about = Reading(
-            tuple(consumes.split()), neutral or {}, conditions or {}, " ".join((read.__doc__ or "").split())
-        )
+        note = " ".join((read.__doc__ or "").split())
+        about = Reading(tuple(consumes.split()), neutral or {}, conditions or {}, note, within)
+        whole.integers = integers  # type: ignore[attr-defined]
         for path in paths:
             if path in READERS:
                 raise TypeError(f"Layer class {path!r} has a reader already: {READERS[path].__module__}")

@@ -175,7 +175,8 @@ class Function(Op):
     def settle(self, *inputs: TensorType, frac: int | None) -> Op:
         (x,) = inputs
         shift = int(x.zeros.min(initial=MAX_BITS)) % MAX_BITS
-        first, last = int(x.low.min(initial=0)) >> shift, int(x.high.max(initial=0)) >> shift
+        low, high = (int(x.low.min()), int(x.high.max())) if x.size else (0, 0)
+        first, last = low >> shift, high >> shift
         if self.wide is not None and last - first >= _SMALL:
             return self.wide.settle(x, frac=frac)
         if last - first >= MOST_ENTRIES:

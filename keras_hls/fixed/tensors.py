@@ -76,6 +76,11 @@ class TensorType:
         return int(self.low.size)
 
     @property
+    def channels(self) -> int:
+        """Elements along the last axis; 1 for a single number."""
+        return self.low.shape[-1] if self.low.shape else 1
+
+    @property
     def hull(self) -> Fixed:
         """The narrowest single type that holds every element."""
         if not self.size:

@@ -22,7 +22,7 @@ _SLICE = 4096
 def reference(entry: Entry, before_softmax: Sequence[bool]) -> Callable[[Sequence[Any]], list[Floats]]:
     """Return a function from one array an input to one an output; see `live_model.reference`."""
     if not any(before_softmax):
-        return lambda x: _in_slices(entry.answer, x)
+        return lambda x: _in_slices(entry, entry.answer, x)
     program = lay_out(entry.calls, entry.names)
     wanted = list(program.outputs)
     jobs = [_Job(step, step.operation, step.makes) for step in program.steps]
@@ -42,7 +42,7 @@ def reference(entry: Entry, before_softmax: Sequence[bool]) -> Callable[[Sequenc
             _check_trace(entry, arrays, [values[number] for number in program.outputs])
         return [values[number] for number in wanted]
 
-    return lambda x: _in_slices(answer, x)
+    return lambda x: _in_slices(entry, answer, x)
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ class _Job:
     makes: tuple[int, ...]
 
 
-def _in_slices(answer: Callable[[Sequence[Any]], Sequence[Any]], x: Sequence[Any]) -> list[Floats]:
+def _in_slices(entry: Entry, answer: Callable[[Sequence[Any]], Sequence[Any]], x: Sequence[Any]) -> list[Floats]:
     parts = []
     for start in range(0, len(x[0]), _SLICE):
-        piece = [np.asarray(a[start : start + _SLICE], "float32") for a in x]
+        piece = [np.asarray(a[start : start + _SLICE], t.dtype) for a, t in zip(x, entry.calls.inputs)]
         parts.append([to_numpy(value) for value in answer(piece)])
     return [np.concatenate(arrays) for arrays in zip(*parts)]
 
@@ -144,4 +144,4 @@ def layer_outputs(entry: Entry, known: Container[str]) -> Callable[[Sequence[Any
         values = _run(program.inputs, jobs, arrays, names)
         return [values[number] for number in names]
 
-    return lambda x: dict(zip(names.values(), _in_slices(answer, x)))
+    return lambda x: dict(zip(names.values(), _in_slices(entry, answer, x)))

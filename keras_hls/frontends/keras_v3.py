@@ -54,7 +54,9 @@ class KerasView(LayerView):
         return lambda values: to_numpy(call(keras.ops.convert_to_tensor(np.asarray(values, np.float32))))
 
     def part(self, name: str, *shapes: tuple[int, ...]) -> LayerView:
-        return type(self)(getattr(self.layer, name), [(None, *shape) for shape in shapes])
+        view = type(self)(getattr(self.layer, name), [(None, *shape) for shape in shapes])
+        view.name = self.name
+        return view
 
     def input_formats(self, count: int) -> tuple[Formats | None, ...]:
         return (None,) * count

@@ -30,7 +30,7 @@ def check_model(model: Any) -> None:
     enter(model)
 
 
-def read(model: Any, readers: Readers) -> Graph:
+def read(model: Any, readers: Readers, *, floats: bool = True) -> Graph:
     """Return a built model's graph: Sequential, functional, or with a call method of its own that can be traced.
 
     Parameters
@@ -39,6 +39,8 @@ def read(model: Any, readers: Readers) -> Graph:
         It isn't changed.
     readers : mapping
         Paths of layer classes and operations to readers, as `keras_hls.layers_ext.READERS`.
+    floats : bool
+        Whether layers whose weights have no quantizers may be read, so that a pass can choose types for them.
 
     Raises
     ------
@@ -47,7 +49,7 @@ def read(model: Any, readers: Readers) -> Graph:
     UnsupportedModel
         Names every layer that can't be read, why, and what to do.
     """
-    return walk(enter(model), readers).graph
+    return walk(enter(model), readers, floats=floats).graph
 
 
 def reference(model: Any, before_softmax: Sequence[bool]) -> Callable[[Sequence[Any]], list[Floats]]:

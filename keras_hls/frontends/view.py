@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from keras_hls.fixed import Constant, FloatArray, Formats
-from keras_hls.graph import Graph, Node, Op
+from keras_hls.graph import Graph, Input, Node, Op, reals
 from keras_hls.options import identifier
 
 
@@ -69,7 +69,7 @@ class LayerView(ABC):
 
     @abstractmethod
     def part(self, name: str, *shapes: tuple[int, ...]) -> LayerView:
-        """Return a layer that is an attribute of this one, for inputs whose samples have these shapes."""
+        """Return a layer that is an attribute of this one, under this one's name, for inputs whose samples have these shapes."""
 
     @abstractmethod
     def input_formats(self, count: int) -> tuple[Formats | None, ...]:
@@ -114,6 +114,21 @@ class Builder:
         self._names.add(unique)
         self._nodes.append(Node(unique, op, tuple(ref.name for ref in inputs), layer))
         return Ref(unique)
+
+    def limit(self, x: Ref, low: int, high: int) -> None:
+        """Note that only whole numbers from `low` to `high` make sense for a tensor, if it is an input."""
+        for i, node in enumerate(self._nodes):
+            if node.name == x.name and isinstance(node.op, Input):
+                before = node.op.limits or (low, high)
+                both = max(before[0], low), min(before[1], high)
+                self._nodes[i] = replace(node, op=replace(node.op, limits=both))
+
+    def without_types(self, since: int) -> list[str]:
+        """Return the weights without types of the operations that were added after the first `since`."""
+        return [name for node in self._nodes[since:] for name, _ in reals(node.op)]
+
+    def __len__(self) -> int:
+        return len(self._nodes)
 
     def graph(self, outputs: Iterable[Ref], output_names: Iterable[str]) -> Graph:
         """Return the finished graph."""

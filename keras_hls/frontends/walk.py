@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from keras_hls.errors import UnsupportedModel, did_you_mean
-from keras_hls.fixed import Constant
+from keras_hls.errors import UnsupportedModel, did_you_mean, without_quantizers
+from keras_hls.fixed import Constant, Fixed, Formats
 from keras_hls.frontends.answer_names import answer_names
 from keras_hls.frontends.checks import check_call, check_precision
 from keras_hls.frontends.entry import Entry
@@ -33,8 +33,8 @@ class Reading:
     graph: Graph
 
 
-def walk(entry: Entry, readers: Readers) -> Reading:
-    """Return what a model's calls become.
+def walk(entry: Entry, readers: Readers, *, floats: bool = True) -> Reading:
+    """Return what a model's calls become; with `floats` false, layers whose weights have no quantizers are refused.
 
     Raises
     ------
@@ -42,14 +42,26 @@ def walk(entry: Entry, readers: Readers) -> Reading:
         Names every layer that can't be read, why, and what to do.
     """
     program = lay_out(entry.calls, entry.names, readers)
-    return _Walk(entry, program, readers).reading()
+    return _Walk(entry, program, readers, floats).reading()
+
+
+#: Types of whole numbers that an input may have, with the port that holds all of them where that is a small one.
+_INTEGERS = {
+    "uint8": Fixed(False, 8, 8),
+    "int8": Fixed(True, 8, 8),
+    "uint16": Fixed(False, 16, 16),
+    "int16": Fixed(True, 16, 16),
+    "int32": None,
+    "uint32": None,
+    "int64": None,
+}
 
 
 class _Walk:
     """One reading of one model."""
 
-    def __init__(self, entry: Entry, program: Program, readers: Readers):
-        self.entry, self.program, self.readers = entry, program, readers
+    def __init__(self, entry: Entry, program: Program, readers: Readers, floats: bool):
+        self.entry, self.program, self.readers, self.floats = entry, program, readers, floats
         self.build = Builder()
         self.problems: dict[str, str] = {}
         self.untrained: list[str] = []
@@ -60,13 +72,16 @@ class _Walk:
 
     def reading(self) -> Reading:
         for number, name, tensor in zip(self.program.inputs, self.entry.names, self.entry.calls.inputs):
-            if tensor.dtype != "float32" or tensor.sparse or tensor.ragged:
+            if tensor.dtype not in ("float32", *_INTEGERS) or tensor.sparse or tensor.ragged:
                 kind = "sparse" if tensor.sparse else "ragged" if tensor.ragged else tensor.dtype
                 self.problems[name] = (
                     f"{name!r} (keras.layers.InputLayer): its samples are {kind}; make it keras.Input(shape), whose samples"
                     " are dense float32"
                 )
-            op = Input(tuple(int(n) for n in tensor.shape[1:]), samples="float32")
+            op = Input(tuple(int(n) for n in tensor.shape[1:]), samples=tensor.dtype)
+            # A port takes all of a few bits; what reads more says how many it needs.
+            if own := _INTEGERS.get(tensor.dtype):
+                op = replace(op, formats=Formats.of(own), port=own)
             self.made[number] = self.build.add(op, name=name, layer=name)
         for step in self.program.steps:
             self.made.update(zip(step.makes, self._step(step)))
@@ -108,11 +123,16 @@ class _Walk:
     def _read_layer(self, step: Step, path: str, build: Builder, refs: list[Ref]) -> Sequence[Ref]:
         reader, layer = self.readers[path], step.operation
         check_call(step.node, reader)
+        _check_integers(step.node, reader)
         check_precision(layer._flatten_layers() if hasattr(layer, "_flatten_layers") else [])
         view = _view(layer, [tensor.shape for tensor in step.node.arguments.keras_tensors])
         view.name = step.layer
         _fetch_once(view, self.weights.setdefault(id(layer), {}))
-        return [reader(view, build, *refs)]
+        before = len(build)
+        result = reader(view, build, *refs)
+        if not self.floats and (weights := build.without_types(before)):
+            raise ReadError(without_quantizers(weights))
+        return [result]
 
     def _read_operation(self, step: Step, path: str, build: Builder, refs: list[Ref]) -> Sequence[Ref]:
         reader = self.readers[path]
@@ -150,6 +170,15 @@ def _check_shapes(node: Any) -> None:
                     f"it {what} a tensor of shape {shape}; samples are computed one by one, so the first axis must be the batch,"
                     " and every other one of known size"
                 )
+
+
+def _check_integers(node: Any, reader: Any) -> None:
+    """Refuse a layer that is given integers and isn't one for them."""
+    found = sorted({tensor.dtype for tensor in node.arguments.keras_tensors} - {"float32"})
+    if found and not getattr(reader, "integers", False):
+        raise ReadError(
+            f"it is given {' and '.join(found)}, which no reader takes account of; make the input float32, or cast it"
+        )
 
 
 def _check_floats(node: Any) -> None:

@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from keras_hls.errors import InvalidOption, did_you_mean
 from keras_hls.fixed import Constant, Fixed, FloatCast, Formats, IntArray, Real, TensorType, from_float, trailing_zeros
-from keras_hls.graph import Graph, Input, Node, Op, Place, infer, named, op_fields, settle
+from keras_hls.graph import Graph, Input, Node, Op, Place, infer, named, op_fields, reals, settle
 from keras_hls.passes.input_types import type_inputs
 from keras_hls.passes.moved_inputs import MovedInputs
-from keras_hls.passes.unquantized import reals, refuse_unquantized, unquantized
+from keras_hls.passes.unquantized import refuse_unquantized, unquantized
 
 #: In a precision by layer: all that have no entry of their own.
 EVERY = "*"
@@ -125,8 +125,8 @@ def _cast_inputs(
     outputs = tuple(instead[n][0] if n in instead and "" in instead[n][1] else n for n in graph.outputs)
     first = [node for node in rest if isinstance(node.op, Input)]
     others = [node for node in rest if not isinstance(node.op, Input)]
-    cast = graph.moved({name: Place(to) for name, (to, _) in instead.items()})
-    whole = type_inputs(replace(cast, nodes=(*first, *nodes, *others), outputs=outputs))
+    moved_on = graph.moved({name: Place(to) for name, (to, _) in instead.items()})
+    whole = type_inputs(replace(moved_on, nodes=(*first, *nodes, *others), outputs=outputs))
     return whole, {name for name, _ in instead.values()}
 
 
@@ -217,7 +217,8 @@ class _Calibration:
         self.nodes.append(node)
         self.types[node.name] = op.infer()
         if samples is not None:
-            raw = FloatCast(op.formats)(np.asarray(samples, np.float32)) << (op.port.frac - op.formats.frac)
+            taken = np.asarray(samples, np.float32) if op.samples == "float32" else samples
+            raw = FloatCast(op.formats)(taken) << (op.port.frac - op.formats.frac)
             self.values[node.name] = _narrow(raw)
 
     def _node(self, node: Node) -> None:

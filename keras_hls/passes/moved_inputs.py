@@ -8,12 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from keras_hls.errors import HLSError
+from keras_hls.errors import CHOOSE_TYPES, HLSError
 from keras_hls.fixed import Formats, IntArray, TensorType
 from keras_hls.graph import Graph, Input, Node
-
-#: What to do about an input or a weight that has no quantizer.
-WAYS = "pass calibration=samples or precision='fixed<16, 6>' to choose types"
 
 
 @dataclass(frozen=True)
@@ -133,7 +130,7 @@ class MovedInputs:
         """Return the sentence that refuses an input that is read without a quantizer."""
         readers = ", ".join(sorted(repr(layer) if layer else "an output" for layer in self.plain[node.name]))
         return (
-            f"{node.layer!r} (input): {readers} reads it without a quantizer, so its precision is unknown; {WAYS}, or put a"
+            f"{node.layer!r} (input): {readers} reads it without a quantizer, so its precision is unknown; {CHOOSE_TYPES}, or put a"
             " Quantizer layer behind the input"
         )
 

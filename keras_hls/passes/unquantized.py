@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from keras_hls.errors import UnsupportedModel
-from keras_hls.fixed import Real
-from keras_hls.graph import Graph, Input, Op, op_fields
-from keras_hls.passes.moved_inputs import WAYS, MovedInputs
+from keras_hls.errors import UnsupportedModel, without_quantizers
+from keras_hls.graph import Graph, Input, reals
+from keras_hls.passes.moved_inputs import MovedInputs
 
 
 def unquantized(graph: Graph) -> dict[str, tuple[str, ...]]:
@@ -37,16 +34,6 @@ def refuse_unquantized(graph: Graph) -> Graph:
     moved = MovedInputs(graph)
     inputs = {node.layer: moved.problem(node) for node in graph.inputs}
     raise UnsupportedModel(
-        f"{layer!r}: its {' and '.join(dict.fromkeys(weights))} have no quantizer; {WAYS}, or use a layer of HGQ2"
-        if weights
-        else inputs[layer]
+        f"{layer!r}: {without_quantizers(weights)}" if weights else inputs[layer]
         for layer, weights in open_ones.items()
     )
-
-
-def reals(op: Op) -> Iterator[tuple[str, Real]]:
-    """Yield an op's weights that have no type yet, with the names of their fields."""
-    for name, value in op_fields(op).items():
-        for part in value if isinstance(value, tuple) else (value,):
-            if isinstance(part, Real):
-                yield name, part

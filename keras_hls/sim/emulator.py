@@ -159,6 +159,11 @@ def sample_arrays(graph: Graph, x: Samples) -> list[npt.NDArray[Any]]:
             raise InvalidData(
                 f"Samples of input {node.layer!r} must have shape (n, {', '.join(map(str, op.shape))}), not {array.shape}"
             )
+        if op.limits is not None and array.size and not op.limits[0] <= array.min() <= array.max() <= op.limits[1]:
+            raise InvalidData(
+                f"Samples of input {node.layer!r} must be whole numbers from {op.limits[0]} to {op.limits[1]}, and one is"
+                f" {array.min() if array.min() < op.limits[0] else array.max()}"
+            )
         if len(array) != len(arrays[0]):
             raise InvalidData(f"All inputs must have as many samples, not {len(arrays[0])} and {len(array)}")
     return arrays

@@ -508,7 +508,7 @@ def test_too_wide_a_sum_names_the_layer():
 def test_no_quantizer_behind_an_input_is_refused():
     x = keras.Input((4,), name="x")
     model = keras.Model(x, QDense(3, enable_iq=False, name="d")(x))
-    refused(model, r"'x' \(input\): 'd' reads it without a quantizer, .*; put a Quantizer layer behind the input$")
+    refused(model, r"'x' \(input\): 'd' reads it without a quantizer, .*, or put a Quantizer layer behind the input$")
 
 
 # -- calibration

@@ -69,3 +69,39 @@ def test_work():
     assert inside.units == (Unit("table", 1, (2, 3)),)
     outside = Lookup(rows).work(TensorType([0], [7], 0), plan=Plan())
     assert outside.units == (Unit("compare", 1, (3,)), Unit("select", 1, (3,)), Unit("table", 1, (2, 3)))
+
+
+def test_in_a_network_of_integers(tmp_path):
+    keras = pytest.importorskip("keras")
+    pytest.importorskip("hgq")
+    import keras_hls
+    from keras_hls.errors import InvalidData, UnsupportedModel
+
+    tokens = keras.Input((5,), dtype="int32", name="tokens")
+    x = keras.layers.Embedding(11, 3, name="embedding")(tokens)
+    model = keras.Model(tokens, keras.layers.Dense(2)(keras.layers.Flatten()(x)))
+    data = np.random.default_rng(0).integers(0, 11, (200, 5))
+    project = keras_hls.export_hls(model, tmp_path / "net", calibration=data)
+    assert project.verification.ok
+    assert np.abs(project.predict(data) - keras.ops.convert_to_numpy(model(data))).max() < 1e-3
+    # Random samples are rows that there are.
+    assert keras_hls.snapshot(model, calibration=data).export(tmp_path / "again", model=model).verification.ok
+    with pytest.raises(InvalidData, match="'tokens' must be whole numbers from 0 to 10, and one is 11"):
+        project.predict(data + 1)
+    wrong = keras.Model(tokens, keras.layers.Flatten()(tokens))
+    with pytest.raises(UnsupportedModel, match="it is given int32, which no reader takes account of"):
+        keras_hls.snapshot(wrong)
+
+
+def test_pixels_of_eight_bits_need_no_quantizer(tmp_path):
+    keras = pytest.importorskip("keras")
+    pytest.importorskip("hgq")
+    import keras_hls
+
+    pixels = keras.Input((4, 3), dtype="uint8")
+    model = keras.Model(pixels, keras.layers.Flatten()(keras.layers.Rescaling(1 / 256, offset=-0.5)(pixels)))
+    data = np.random.default_rng(0).integers(0, 256, (100, 4, 3)).astype("uint8")
+    project = keras_hls.export_hls(model, tmp_path / "net", verify=data)
+    assert str(project.graph.inputs[0].op.port) == "ufixed<8, 8>"
+    assert project.verification.ok
+    assert np.array_equal(project.predict(data), keras.ops.convert_to_numpy(model(data)))

@@ -43,11 +43,11 @@ def cases(rng, count, random_type):
         yield Sparsemax(axes, bool(rng.integers(2)), int(rng.integers(-3, 18))), x
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_exactly(seed, random_type, on_grid):
     rng = np.random.default_rng(seed)
     asked = []
-    for op, x in cases(rng, 25, random_type):
+    for op, x in cases(rng, 15, random_type):
         runs = Runs.of(x.shape, op.axes)
         raw = on_grid(rng, x, 40)
         answers = runs.rows(op.bind(x)(raw)).reshape(-1, runs.count)

@@ -121,6 +121,13 @@ def test_what_no_table_holds_is_refused(bad, sentence):
         Function(bad, "f").settle(TensorType.of(Fixed(True, 6, 4), (2,)), frac=8)
 
 
+def test_only_values_that_the_input_can_take_are_asked_for():
+    positive = TensorType(np.array([4, 8]), np.array([31, 31]), 2)
+    log = Function(np.log, "log").settle(positive, frac=8)
+    raw = np.arange(8, 32)[:, None].repeat(2, 1)
+    assert np.abs(log.infer(positive).to_float(log.bind(positive)(raw)) - np.log(raw / 4)).max() < 2.0**-9
+
+
 def test_huge_values_are_refused():
     with pytest.raises(TooWide, match="exp has values that to 10 fractional bits need more than 63 bits"):
         Function(np.exp, "exp").settle(TensorType.of(Fixed(True, 8, 8), (2,)), frac=8)

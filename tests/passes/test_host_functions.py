@@ -6,6 +6,8 @@ from keras_hls.fixed import Constant, Fixed, Formats
 from keras_hls.graph import Graph, Input, Node
 from keras_hls.layers_ext.activation import ReLU
 from keras_hls.layers_ext.dense import Dense
+from keras_hls.layers_ext.log_softmax import LogSoftmax
+from keras_hls.layers_ext.reshape import Reshape
 from keras_hls.layers_ext.softmax import Softmax
 from keras_hls.passes import prepare
 from keras_hls.passes.host_functions import leave_to_host
@@ -50,6 +52,17 @@ def test_among_other_outputs():
 def test_two_of_them():
     less = leave_to_host(graph(SOFTMAX, Node("t", Softmax(8), ("d",), "again"), outputs=("s", "t")))
     assert (less.outputs, less.host, len(less.notes)) == (("d", "d"), ("softmax", "softmax"), 2)
+
+
+def test_what_the_host_has_to_apply():
+    """By its name, over its axes."""
+    nodes = (Node("s", LogSoftmax(16), ("d",), "log"), Node("t", Softmax(axes=(-2,)), ("e",), "over"))
+    before = Node("e", Reshape((3, 1)), ("d",), "e")
+    less = leave_to_host(graph(before, *nodes, outputs=("s", "t")))
+    assert (less.outputs, less.host) == (("d", "e"), ("log_softmax", "softmax(axis=-2)"))
+    assert less.notes[0].startswith("The log_softmax of layer 'log' is left to the host")
+    assert less.notes[1].startswith("The softmax(axis=-2) of layer 'over' is left to the host")
+    assert all(note.endswith("Pass softmax='hardware' to compute it.") for note in less.notes)
 
 
 def test_without_any_nothing_changes():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from keras_hls import storage
 from keras_hls.errors import HLSError
-from keras_hls.fixed import Constant, Fixed, Formats, from_float
+from keras_hls.fixed import Constant, Fixed, Formats, Real, from_float
 from keras_hls.graph import Graph, Input, Node, Place, settle
 from keras_hls.layers_ext.activation import ReLU
 from keras_hls.layers_ext.dense import Dense
@@ -21,6 +23,7 @@ from keras_hls.layers_ext.scale import Scale
 from keras_hls.layers_ext.softmax import Softmax
 from keras_hls.layers_ext.table import Function, Table
 from keras_hls.passes import prepare
+from keras_hls.passes.calibrate import Precision, calibrate
 from keras_hls.passes.folding import fold_scales
 from keras_hls.passes.fused_casts import fuse_casts
 from keras_hls.passes.identities import drop_identities
@@ -270,3 +273,46 @@ def test_a_place_must_exist():
     graph = everywhere(X, q("q", "x"), outputs=("q",))
     with pytest.raises(HLSError, match=r"^The answer of layer 'layer q' must be at a node of the graph, not 'gone'$"):
         replace(graph, places={"layer q": Place("gone")}).verify()
+
+
+def test_a_layer_of_a_float_model_answers_what_it_hands_on():
+    rng = np.random.default_rng(0)
+    kernel, bias, second, factors = (
+        rng.normal(size=(3, 4)),
+        rng.normal(size=4),
+        rng.normal(size=(4, 2)),
+        rng.normal(size=2),
+    )
+    read = Graph(
+        (
+            Node("x", Input((3,), samples="float32"), (), "x"),
+            Node("a", Dense(Real(kernel), Real(bias)), ("x",), "first"),
+            Node("r", ReLU(), ("a",), "first"),
+            Node("b", Dense(Real(second)), ("r",), "second"),
+            Node("s", Scale(Real(factors), None), ("b",), "third"),
+        ),
+        ("s",),
+        ("s",),
+        places={"nothing": Place("x"), "first": Place("r"), "second": Place("b"), "third": Place("s")},
+    )
+    x = rng.normal(size=(100, 3)).astype(np.float32)
+    typed = calibrate(fold_scales(read), Precision(18), [x], caster=Quantize)
+    graph = prepare(typed)
+    assert graph.places == {
+        "nothing": Place("x"),
+        "first": Place("r_result"),
+        "second": None,
+        "third": Place("b_result"),
+    }
+    first = np.maximum(x @ kernel + bias, 0)
+    floats = {"nothing": x, "first": first, "third": first @ second * factors}
+    found = Emulator(graph).run(to_raw(graph, x), [graph.places[label].node for label in floats])
+    for (label, wanted), raw in zip(floats.items(), found):
+        assert np.abs(graph.types[graph.places[label].node].to_float(raw) - wanted).max() < 1e-3
+
+
+def test_places_survive_storage():
+    for seed in range(20):
+        graph = prepare(fold_scales(Builder(seed).graph))
+        again = storage.from_json(json.loads(json.dumps(storage.to_json(graph), sort_keys=True)))
+        assert list(again.places.items()) == list(graph.places.items())
