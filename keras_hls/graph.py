@@ -238,7 +238,7 @@ class Op(ABC):
 
     @property
     def endless(self) -> bool:
-        """Whether its results are real numbers without a last bit, which Keras's floats round before anything cuts them."""
+        """Whether its results are quotients without a last bit, which Keras's floats round before anything cuts them."""
         return False
 
     def settle(self, *inputs: TensorType, frac: int | None) -> Op:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from keras_hls.fixed import IntArray, TensorType
+from keras_hls.fixed import BoolArray, IntArray, TensorType
 from keras_hls.graph import Kernel, Op, Plan, Unit, Work
 from keras_hls.layers_ext.counting import units
 from keras_hls.layers_ext.piecewise import Piecewise
@@ -30,6 +30,13 @@ class ReLU(Op):
 
     def permuted(self, axes: tuple[int, ...]) -> Op:
         return self
+
+    def channelwise(self, kept: BoolArray, *inputs: TensorType) -> Op:
+        return self
+
+    @property
+    def wraps(self) -> bool:
+        return True
 
     @property
     def selects(self) -> bool:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from keras_hls.errors import TooWide
-from keras_hls.fixed import MAX_BITS, IntArray, TensorType
-from keras_hls.graph import Kernel, Op, Plan, Unit, Work
+from keras_hls.fixed import MAX_BITS, BoolArray, IntArray, TensorType
+from keras_hls.graph import Kernel, Needs, Op, Plan, Unit, Work
 from keras_hls.layers_ext.exact_matmul import exact_type, matmul
 from keras_hls.layers_ext.products import count_terms, minus_a_shift, multipliers, unrolled_work, width_counts
 
@@ -63,6 +63,20 @@ class Product(Op):
     def bind(self, *inputs: TensorType) -> Callable[..., IntArray]:
         dtype = exact_type(self._reach(*inputs))
         return lambda a, b: matmul(a.astype(dtype), b.astype(dtype)).astype(np.int64, copy=False)
+
+    def needs(self, wanted: BoolArray, *inputs: TensorType) -> Needs:
+        return Needs(wanted, (np.ones(inputs[0].channels, bool), wanted))
+
+    def pruned(self, made: BoolArray, given: Sequence[BoolArray], *inputs: TensorType) -> Op | None:
+        return self if given[0].all() and np.array_equal(given[1], made) else None
+
+    @property
+    def wraps(self) -> bool:
+        return True
+
+    def low_bits(self, bits: int, *inputs: TensorType) -> tuple[int, ...]:
+        a, b = (int(x.zeros.min(initial=MAX_BITS)) for x in inputs)
+        return bits - b, bits - a
 
     def reuse_factors(self, *inputs: TensorType) -> tuple[int, ...]:
         return (1,)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -12,11 +12,11 @@ from typing import Any, Literal
 import numpy as np
 
 from keras_hls.errors import TooWide
-from keras_hls.fixed import MAX_BITS, Constant, IntArray, TensorType, trailing_zeros
-from keras_hls.graph import Kernel, Op, Plan, Work
+from keras_hls.fixed import MAX_BITS, BoolArray, Constant, IntArray, TensorType, trailing_zeros
+from keras_hls.graph import Kernel, Needs, Op, Plan, Work
 from keras_hls.layers_ext.convolution_tables import latency_kernel, resource_kernel
 from keras_hls.layers_ext.exact_matmul import exact_type
-from keras_hls.layers_ext.folded_weights import scaled_weights
+from keras_hls.layers_ext.folded_weights import same_everywhere, scaled_weights, with_known
 from keras_hls.layers_ext.products import (
     aligned,
     count_terms,
@@ -160,6 +160,54 @@ class Convolution(Op):
             return sums.astype(np.int64, copy=False)
 
         return convolve
+
+    def needs(self, wanted: BoolArray, *inputs: TensorType) -> Needs:
+        (x,) = inputs
+        groups = wanted.reshape(self.groups, -1).any(1)
+        if self.groups > 1:
+            # The channels of a group come and go together.
+            return Needs(np.repeat(groups, wanted.size // self.groups), (np.repeat(groups, self._inputs),))
+        known = same_everywhere(x)
+        if self._pads(x):
+            # Padding is 0, whatever a channel is.
+            known &= (x.low == 0).reshape(-1, x.channels).all(0)
+        used = self.kernel.raw.reshape(-1, *self.kernel.shape[-2:])[..., wanted].any((0, 2))
+        return Needs(wanted, (used & ~known,))
+
+    def _pads(self, x: TensorType) -> bool:
+        """Whether any window reaches beyond the image, or between its elements."""
+        return any((window.taps() < 0).any() for window in self.windows(x))
+
+    def pruned(self, made: BoolArray, given: Sequence[BoolArray], *inputs: TensorType) -> Op | None:
+        (x,) = inputs
+        (channels,) = given
+        if made.all() and channels.all():
+            return self
+        if self.groups > 1:
+            groups = made.reshape(self.groups, -1)[:, 0]
+            if not np.array_equal(channels, np.repeat(groups, self._inputs)):
+                return None
+            kernel, bias = self.kernel.map(lambda a: a[..., made]), self.bias
+            return replace(
+                self,
+                kernel=kernel,
+                bias=None if bias is None else bias.map(lambda a: a[made]),
+                groups=int(groups.sum()),
+            )
+        bias = with_known(self.kernel, self.bias, x, ~channels)
+        return replace(
+            self,
+            kernel=self.kernel.map(lambda a: a[..., channels, :][..., made]),
+            bias=None if bias is None else bias.map(lambda a: a[made]),
+        )
+
+    @property
+    def wraps(self) -> bool:
+        return True
+
+    def low_bits(self, bits: int, *inputs: TensorType) -> tuple[int, ...]:
+        kernel, _, _ = aligned(inputs[0], self.kernel, self.bias)
+        return (bits - int(trailing_zeros(kernel).min(initial=MAX_BITS)),)
 
     def scaled(self, scale: Constant, offset: Constant) -> Op | None:
         weights = scaled_weights(self.kernel, self.bias, scale, offset)

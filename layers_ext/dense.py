@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,10 +10,10 @@ import numpy as np
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, BoolArray, Constant, IntArray, TensorType, trailing_zeros
-from keras_hls.graph import Kernel, Op, Plan, Work
+from keras_hls.graph import Kernel, Needs, Op, Plan, Work
 from keras_hls.layers_ext.activation import activate
 from keras_hls.layers_ext.exact_matmul import exact_type, matmul
-from keras_hls.layers_ext.folded_weights import scaled_weights
+from keras_hls.layers_ext.folded_weights import same_everywhere, scaled_weights, with_known
 from keras_hls.layers_ext.products import (
     aligned,
     count_terms,
@@ -94,6 +94,27 @@ class Dense(Op):
             return sums.astype(np.int64, copy=False).reshape(*raw.shape[:-1], self.n_out)
 
         return multiply
+
+    def needs(self, wanted: BoolArray, *inputs: TensorType) -> Needs:
+        (x,) = inputs
+        return Needs(wanted, (self.kernel.raw[:, wanted].any(1) & ~same_everywhere(x),))
+
+    def pruned(self, made: BoolArray, given: Sequence[BoolArray], *inputs: TensorType) -> Op:
+        (x,) = inputs
+        (rows,) = given
+        if made.all() and rows.all():
+            return self
+        bias = with_known(self.kernel, self.bias, x, ~rows)
+        kernel = self.kernel.map(lambda a: a[rows][:, made])
+        return Dense(kernel, None if bias is None else bias.map(lambda a: a[made]))
+
+    @property
+    def wraps(self) -> bool:
+        return True
+
+    def low_bits(self, bits: int, *inputs: TensorType) -> tuple[int, ...]:
+        kernel, _, _ = aligned(inputs[0], self.kernel, self.bias)
+        return (bits - int(trailing_zeros(kernel).min(initial=MAX_BITS)),)
 
     def scaled(self, scale: Constant, offset: Constant) -> Op | None:
         weights = scaled_weights(self.kernel, self.bias, scale, offset)

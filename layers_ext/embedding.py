@@ -49,6 +49,12 @@ class Lookup(Op):
         (x,) = inputs
         return lambda raw: self.rows.raw[self._index(raw, x)]
 
+    def needs(self, wanted: BoolArray, *inputs: TensorType) -> Needs:
+        return Needs(wanted, (np.ones(inputs[0].channels, bool),))
+
+    def pruned(self, made: BoolArray, given: Sequence[BoolArray], *inputs: TensorType) -> Op | None:
+        return Lookup(self.rows.map(lambda a: a[:, made])) if given[0].all() else None
+
     def reuse_factors(self, *inputs: TensorType) -> tuple[int, ...]:
         return (1,)
 

@@ -1,11 +1,14 @@
-"""Weights that take up the factors and offsets of what follows: the same for every layer whose last axis is its outputs."""
+"""Weights that take up factors and offsets of what follows, and what is known of an input: for layers whose last axis is their
+outputs."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from keras_hls.fixed import Constant, Real, shift_left
+from keras_hls.fixed import BoolArray, Constant, Real, TensorType, shift_left
 
 
 def scaled_weights(
@@ -25,11 +28,12 @@ def scaled_weights(
         That broadcast to the layer's output.
     """
     n = kernel.shape[-1]
+    start: npt.NDArray[Any]
     if any(np.prod(c.shape[:-1], dtype=int) != 1 or c.shape[-1:] not in ((), (1,), (n,)) for c in (scale, offset)):
         return None
     if isinstance(kernel, Real):
         factors, terms = _row(_floats(scale), n), _row(_floats(offset), n)
-        start = 0.0 if bias is None else _floats(bias)
+        start = np.zeros(n) if bias is None else _floats(bias)
         return Real(kernel.values * factors), Real(start * factors + terms)
     parts = [kernel, scale, offset, *([] if bias is None else [bias])]
     raw = np.abs(scale.raw) if not isinstance(scale, Real) else None
@@ -49,5 +53,38 @@ def _floats(constant: Constant) -> npt.NDArray[np.float64]:
     return np.ldexp(constant.raw.astype(np.float64), -constant.frac)
 
 
-def _row(values: npt.NDArray[np.generic], n: int) -> npt.NDArray[np.generic]:
+def _row(values: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:
     return np.broadcast_to(values.reshape(-1), (n,))
+
+
+def same_everywhere(x: TensorType) -> BoolArray:
+    """Return which channels always have one and the same value, at all positions."""
+    low, high = (end.reshape(-1, x.channels) for end in (x.low, x.high))
+    return ((low == high) & (low == low[:1])).all(0)
+
+
+def with_known(kernel: Constant, bias: Constant | None, x: TensorType, gone: BoolArray) -> Constant | None:
+    """Return the bias of a layer that some channels of its input don't reach any more: with what they always made.
+
+    Parameters
+    ----------
+    kernel : Constant
+        [..., channels, outputs].
+    bias : Constant, optional
+        [outputs].
+    x : TensorType
+        With all channels.
+    gone : bool array
+        Channels that don't reach it; where the kernel isn't 0, they are the same everywhere.
+    """
+    values = x.low.reshape(-1, x.channels)[0]
+    rows = kernel.raw.reshape(-1, *kernel.shape[-2:]).sum(0)
+    lost = gone & (values != 0) & rows.any(1)
+    if not lost.any():
+        return bias
+    frac = x.frac + kernel.frac
+    made = values[lost] @ rows[lost]
+    if bias is None:
+        return Constant(made, frac)
+    common = max(frac, bias.frac)
+    return Constant(shift_left(made, common - frac) + bias.aligned(common), common)

@@ -12,11 +12,12 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from keras_hls.errors import TooWide
-from keras_hls.fixed import MAX_BITS, BoolArray, Fixed, IntArray, TensorType, shift_left
-from keras_hls.graph import Kernel, Op, Plan, Unit, Work
+from keras_hls.fixed import MAX_BITS, BoolArray, Constant, Fixed, IntArray, TensorType, shift_left
+from keras_hls.graph import Kernel, Needs, Op, Plan, Unit, Work
 from keras_hls.layers_ext.counting import constant_bits, csd_digits, units
 from keras_hls.layers_ext.quotient import divide
 from keras_hls.layers_ext.reading import Builder, LayerView, Ref, reads
+from keras_hls.layers_ext.scale import Scale
 
 #: Loops of the kernel, in `emitters/vitis/kernels/elementwise.h`.
 _LOOPS = 6
@@ -85,6 +86,18 @@ class Elementwise(Op):
     def permuted(self, axes: tuple[int, ...]) -> Op:
         return self
 
+    def needs(self, wanted: BoolArray, *inputs: TensorType) -> Needs:
+        # An input of one channel beside others has it for all of them.
+        return Needs(wanted, tuple(wanted if x.channels == wanted.size else np.ones(1, bool) for x in inputs))
+
+    def pruned(self, made: BoolArray, given: Sequence[BoolArray], *inputs: TensorType) -> Op | None:
+        fits = all(one.size != made.size or np.array_equal(one, made) for one in given)
+        return self if fits else None
+
+    @property
+    def wraps(self) -> bool:
+        return True
+
     def reuse_factors(self, *inputs: TensorType) -> tuple[int, ...]:
         return (1,)
 
@@ -132,6 +145,13 @@ class Add(Elementwise):
     def zeros(self, a: TensorType, b: TensorType) -> IntArray:
         return np.minimum(a.zeros, b.zeros)
 
+    def low_bits(self, bits: int, *inputs: TensorType) -> tuple[int, ...]:
+        return _before_alignment(bits, inputs)
+
+    def knowing(self, values: Sequence[Constant | None], *inputs: TensorType) -> Op | None:
+        known = _beside(values, inputs)
+        return None if known is None else Scale(Constant(np.array(1), 0), known)
+
     def hardware(self, a: TensorType, b: TensorType, y: TensorType) -> list[Unit]:
         # A constant zero on one side leaves a wire.
         return units("add", y.widths[~_absent(a) & ~_absent(b) & (y.widths > 0)])
@@ -149,6 +169,17 @@ class Subtract(Elementwise):
 
     def zeros(self, a: TensorType, b: TensorType) -> IntArray:
         return np.minimum(a.zeros, b.zeros)
+
+    def low_bits(self, bits: int, *inputs: TensorType) -> tuple[int, ...]:
+        return _before_alignment(bits, inputs)
+
+    def knowing(self, values: Sequence[Constant | None], *inputs: TensorType) -> Op | None:
+        known = _beside(values, inputs)
+        if known is None:
+            return None
+        if values[0] is known:
+            return Scale(Constant(np.array(-1), 0), known)
+        return Scale(Constant(np.array(1), 0), Constant(-known.raw, known.frac))
 
     def hardware(self, a: TensorType, b: TensorType, y: TensorType) -> list[Unit]:
         # Nothing is subtracted; to subtract from nothing is to negate.
@@ -176,6 +207,14 @@ class Multiply(Elementwise):
 
     def zeros(self, a: TensorType, b: TensorType) -> IntArray:
         return np.minimum(a.zeros + b.zeros, MAX_BITS)
+
+    def low_bits(self, bits: int, *inputs: TensorType) -> tuple[int, ...]:
+        a, b = (int(x.zeros.min(initial=MAX_BITS)) for x in inputs)
+        return bits - b, bits - a
+
+    def knowing(self, values: Sequence[Constant | None], *inputs: TensorType) -> Op | None:
+        known = _beside(values, inputs)
+        return None if known is None else Scale(known)
 
     def hardware(self, a: TensorType, b: TensorType, y: TensorType) -> list[Unit]:
         both = (a.widths > 0) & (b.widths > 0)
@@ -243,6 +282,19 @@ class Minimum(Extreme):
 
     def first(self, a: TensorType, b: TensorType) -> BoolArray:
         return a.high <= b.low
+
+
+def _before_alignment(bits: int, inputs: Sequence[TensorType]) -> tuple[int, ...]:
+    """How many low bits of each input make so many of a sum: those that are shifted up to its least bit are fewer."""
+    frac = max(x.frac for x in inputs)
+    return tuple(bits - (frac - x.frac) for x in inputs)
+
+
+def _beside(values: Sequence[Constant | None], inputs: Sequence[TensorType]) -> Constant | None:
+    """The value of the one input that is known, if the other has the shape of the result."""
+    (known, varies), *_ = [*((v, x) for v, x in zip(values, reversed(inputs)) if v is not None), (None, None)]
+    shape = np.broadcast_shapes(*(x.shape for x in inputs))
+    return known if varies is not None and varies.shape == shape else None
 
 
 def _absent(x: TensorType) -> BoolArray:

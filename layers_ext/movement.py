@@ -15,8 +15,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from keras_hls.fixed import IntArray, TensorType, shift_left
-from keras_hls.graph import Kernel, Op, Plan, Work
+from keras_hls.fixed import BoolArray, IntArray, TensorType, shift_left
+from keras_hls.graph import Kernel, Needs, Op, Plan, Work
 
 T = TypeVar("T")
 
@@ -118,9 +118,23 @@ class Movement(Op):
         copy = self.copy(inputs[0].shape)
         return lambda raw: copy(raw, (len(raw),))
 
+    def leaves_channels(self, rank: int) -> bool:
+        """Whether it does nothing along the last of so many axes."""
+        return False
+
+    def channelwise(self, kept: BoolArray, *inputs: TensorType) -> Op | None:
+        return self if self.leaves_channels(len(inputs[0].shape)) else None
+
     @property
     def moves(self) -> bool:
         return True
+
+    @property
+    def wraps(self) -> bool:
+        return True
+
+    def low_bits(self, bits: int, *inputs: TensorType) -> tuple[int, ...]:
+        return (bits,)
 
     def identity(self, *inputs: TensorType) -> bool:
         (x,) = inputs
@@ -176,6 +190,9 @@ class Permute(Movement):
     def permutation(self) -> tuple[int, ...]:
         return self.axes
 
+    def leaves_channels(self, rank: int) -> bool:
+        return self.axes[-1:] == (rank - 1,)
+
     def then_permuted(self, axes: tuple[int, ...]) -> Permute:
         return Permute(reordered(self.axes, axes))
 
@@ -201,6 +218,9 @@ class Pad(Movement):
         whole = tuple(b + n + a for b, n, a in zip(self.before, shape, self.after))
         loops = tuple(Loop(*loop) for loop in zip(shape, strides(shape), strides(whole)))
         return Copy(whole, loops, y_start=sum(b * s for b, s in zip(self.before, strides(whole))))
+
+    def leaves_channels(self, rank: int) -> bool:
+        return (self.before[-1:], self.after[-1:]) == ((0,), (0,))
 
     def permuted(self, axes: tuple[int, ...]) -> Pad:
         return Pad(reordered(self.before, axes), reordered(self.after, axes))
@@ -235,6 +255,27 @@ class Slice(Movement):
         start = sum(r.start * s for r, s in zip(picked, strides(shape)))
         return Copy(sizes, tuple(Loop(*loop) for loop in loops), x_start=start)
 
+    def needs(self, wanted: BoolArray, *inputs: TensorType) -> Needs:
+        return Needs(wanted, (self._taken(wanted, inputs[0]),))
+
+    def pruned(self, made: BoolArray, given: Sequence[BoolArray], *inputs: TensorType) -> Op | None:
+        (x,) = inputs
+        if made.all() and given[0].all():
+            return self
+        if not np.array_equal(given[0], self._taken(made, x)):
+            return None
+        whole = slice(None, None, 1 if self.step[-1] > 0 else -1)
+        return Slice((*self.start[:-1], whole.start), (*self.stop[:-1], whole.stop), (*self.step[:-1], whole.step))
+
+    def _taken(self, channels: BoolArray, x: TensorType) -> BoolArray:
+        """The channels of the input that become some channels of the output."""
+        taken = np.zeros(x.channels, bool)
+        if x.shape:
+            taken[np.arange(x.channels)[slice(self.start[-1], self.stop[-1], self.step[-1])][channels]] = True
+        else:
+            taken[:] = channels
+        return taken
+
     def permuted(self, axes: tuple[int, ...]) -> Slice:
         return Slice(reordered(self.start, axes), reordered(self.stop, axes), reordered(self.step, axes))
 
@@ -265,6 +306,9 @@ class Repeat(Movement):
         for n, r, x_stride, y_stride in zip(shape, self.repeats, strides(shape), strides(whole)):
             loops += [Loop(n, x_stride, r * y_stride), Loop(r, 0, y_stride)]
         return Copy(whole, tuple(loops))
+
+    def leaves_channels(self, rank: int) -> bool:
+        return self.repeats[-1:] == (1,)
 
     def permuted(self, axes: tuple[int, ...]) -> Repeat:
         return Repeat(reordered(self.repeats, axes))
@@ -308,6 +352,33 @@ class Concatenate(Op):
         frac = max(x.frac for x in inputs)
         ups = [frac - x.frac for x in inputs]
         return lambda *raws: np.concatenate([raw << up if up else raw for raw, up in zip(raws, ups)], axis + 1)
+
+    def _parts(self, channels: BoolArray, *inputs: TensorType) -> tuple[BoolArray, BoolArray]:
+        """Channels of the output, by the input that they are from."""
+        first, second = inputs
+        if self.axis % len(first.shape) < len(first.shape) - 1:
+            return channels, channels
+        return channels[: first.channels], channels[first.channels :]
+
+    def needs(self, wanted: BoolArray, *inputs: TensorType) -> Needs:
+        return Needs(wanted, self._parts(wanted, *inputs))
+
+    def pruned(self, made: BoolArray, given: Sequence[BoolArray], *inputs: TensorType) -> Op | None:
+        parts = self._parts(made, *inputs)
+        if not all(np.array_equal(one, part) for one, part in zip(given, parts)):
+            return None
+        if all(part.any() for part in parts):
+            return self
+        rank = len(inputs[0].shape)
+        return Slice((None,) * rank, (None,) * rank, (1,) * rank)
+
+    @property
+    def wraps(self) -> bool:
+        return True
+
+    def low_bits(self, bits: int, *inputs: TensorType) -> tuple[int, ...]:
+        frac = max(x.frac for x in inputs)
+        return tuple(bits - (frac - x.frac) for x in inputs)
 
     def permuted(self, axes: tuple[int, ...]) -> Concatenate:
         return Concatenate(axes.index(self.axis % len(axes)))

@@ -53,7 +53,11 @@ def _scaled(
     return build.add(op, y, name=layer.name, layer=layer.name)
 
 
-@reads("keras.layers.LayerNormalization", consumes="axis epsilon center scale rms_scaling")
+@reads(
+    "keras.layers.LayerNormalization",
+    consumes="axis epsilon center scale rms_scaling",
+    within="a bound that verification states",
+)
 def read_layer_normalization(layer: LayerView, build: Builder, x: Ref) -> Ref:
     """Over any axes, by exact sums and a reciprocal root that is as precise for any variance, within a bound that is stated."""
     shape, axes = layer.shapes[0], sample_axes(layer, layer.config["axis"])
@@ -63,20 +67,24 @@ def read_layer_normalization(layer: LayerView, build: Builder, x: Ref) -> Ref:
     return _scaled(layer, build, y, layer.weight("gamma"), layer.weight("beta"), full)
 
 
-@reads("keras.layers.RMSNormalization", consumes="axis epsilon")
+@reads("keras.layers.RMSNormalization", consumes="axis epsilon", within="a bound that verification states")
 def read_rms_normalization(layer: LayerView, build: Builder, x: Ref) -> Ref:
     """Over any axes, as LayerNormalization; its factors broadcast from the last axis on, as Keras has them."""
     y = _normalize(layer, build, x, "rms", _epsilon(layer.config["epsilon"]))
     return _scaled(layer, build, y, layer.weight("scale"), None, None)
 
 
-@reads("keras.layers.UnitNormalization", consumes="axis")
+@reads("keras.layers.UnitNormalization", consumes="axis", within="a bound that verification states")
 def read_unit_normalization(layer: LayerView, build: Builder, x: Ref) -> Ref:
     """Over any axes, as LayerNormalization; what is all zero stays so."""
     return _normalize(layer, build, x, "unit", Constant(np.zeros((), np.int64), 0))
 
 
-@reads("keras.layers.GroupNormalization", consumes="groups axis epsilon center scale")
+@reads(
+    "keras.layers.GroupNormalization",
+    consumes="groups axis epsilon center scale",
+    within="a bound that verification states",
+)
 def read_group_normalization(layer: LayerView, build: Builder, x: Ref) -> Ref:
     """Over groups of channels and all other axes, as LayerNormalization; groups=-1 normalizes each channel alone."""
     shape, (axis,) = layer.shapes[0], sample_axes(layer, layer.config["axis"])

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, BoolArray, Constant, IntArray, TensorType, trailing_zeros
 from keras_hls.graph import Kernel, Op, Plan, Unit, Work
-from keras_hls.layers_ext.axes import permuted_constants
+from keras_hls.layers_ext.axes import channel_constants, permuted_constants
 from keras_hls.layers_ext.broadcast import Repeated
 from keras_hls.layers_ext.counting import constant_bits, csd_digits, units
 
@@ -39,7 +39,7 @@ class Piecewise(Op):
 
     @classmethod
     def of(
-        cls, *pieces: tuple[npt.ArrayLike, float], bounds: tuple[float, ...], above: tuple[bool, ...] = ()
+        cls, *pieces: tuple[npt.ArrayLike | Constant, float], bounds: tuple[float, ...], above: tuple[bool, ...] = ()
     ) -> Piecewise:
         """Return the function with these slopes and offsets; numbers are taken as they are."""
         slopes = tuple(s if isinstance(s, Constant) else Constant.exactly(np.asarray(s, np.float64)) for s, _ in pieces)
@@ -83,8 +83,8 @@ class Piecewise(Op):
             raise ValueError("k bounds part k + 1 slopes and offsets")
         if (np.diff(self.bounds.raw) < 0).any():
             raise ValueError("bounds must be in order")
-        for slope in self.slopes:
-            Repeated.of(slope.shape, x.shape)
+        for own in self.slopes:
+            Repeated.of(own.shape, x.shape)
         lows, highs, zeros = [], [], np.full(x.shape, MAX_BITS)
         most = np.iinfo(np.int64).max
         for (slope, offset), (low, high, live) in zip(self._lines(x), self._pieces(x)):
@@ -94,8 +94,8 @@ class Piecewise(Op):
             ends = np.where(live, low * slope + offset, most), np.where(live, high * slope + offset, most)
             lows.append(np.minimum(*ends))
             highs.append(np.maximum(*(np.where(live, end, -most) for end in ends)))
-            own = np.minimum(np.minimum(x.zeros + trailing_zeros(slope), MAX_BITS), trailing_zeros(offset))
-            zeros = np.where(live, np.minimum(zeros, own), zeros)
+            least = np.minimum(np.minimum(x.zeros + trailing_zeros(slope), MAX_BITS), trailing_zeros(offset))
+            zeros = np.where(live, np.minimum(zeros, least), zeros)
         return TensorType(np.minimum.reduce(lows), np.maximum.reduce(highs), self._frac(x), zeros)
 
     def bind(self, *inputs: TensorType) -> Callable[..., IntArray]:
@@ -113,6 +113,13 @@ class Piecewise(Op):
 
     def permuted(self, axes: tuple[int, ...]) -> Op:
         return replace(self, slopes=tuple(s.map(lambda a: permuted_constants(a, axes)) for s in self.slopes))
+
+    def channelwise(self, kept: BoolArray, *inputs: TensorType) -> Op:
+        return replace(self, slopes=tuple(s.map(lambda a: channel_constants(a, kept)) for s in self.slopes))
+
+    @property
+    def wraps(self) -> bool:
+        return True
 
     def identity(self, *inputs: TensorType) -> bool:
         one = [bool((s.aligned(max(s.frac, 0)) == 1 << max(s.frac, 0)).all()) for s in self.slopes]

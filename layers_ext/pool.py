@@ -157,6 +157,16 @@ class Pool(Op):
     def permuted(self, axes: tuple[int, ...]) -> Op:
         return replace(self, axis=axes.index(self.axis))
 
+    def channelwise(self, kept: BoolArray, *inputs: TensorType) -> Op | None:
+        return self if self.axis < len(inputs[0].shape) - 1 else None
+
+    @property
+    def wraps(self) -> bool:
+        return self.kind == "sum"
+
+    def low_bits(self, bits: int, *inputs: TensorType) -> tuple[int, ...]:
+        return (bits if self.kind == "sum" else MAX_BITS,)
+
     def identity(self, *inputs: TensorType) -> bool:
         length = inputs[0].shape[self.axis]
         first, last = self.spans(length)

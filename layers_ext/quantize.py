@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -60,13 +60,20 @@ class Quantize(Op):
         return self._arranged(lambda values: channel_constants(values, kept))
 
     def _arranged(self, arrange: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Op:
-        parts = {part: getattr(self.formats, part) for part in ("signed", "width", "integer")}
-        return Quantize(replace(self.formats, **{part: arrange(values) for part, values in parts.items()}))
+        return Quantize(self.formats.map(arrange))
 
     def identity(self, *inputs: TensorType) -> bool:
         cast = self._on(*inputs)
         zeroed = np.broadcast_to(~self.formats.live, inputs[0].shape) & ((inputs[0].low != 0) | (inputs[0].high != 0))
         return not (cast.rounds.any() or cast.overflows.any() or zeroed.any())
+
+    def low_bits(self, bits: int, *inputs: TensorType) -> tuple[int, ...]:
+        (x,) = inputs
+        # What rounds as the sign says needs the sign.
+        by_sign = self.formats.rounding in ("TRN_ZERO", "RND_ZERO", "RND_INF") and self._on(x).rounds.any()
+        if self.formats.overflow != "WRAP" or by_sign:
+            return (MAX_BITS,)
+        return (int(self.formats.integer[self.formats.live].max(initial=-x.frac)) + x.frac,)
 
     def reuse_factors(self, *inputs: TensorType) -> tuple[int, ...]:
         return (1,)

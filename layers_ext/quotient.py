@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_hls.errors import TooWide
-from keras_hls.fixed import MAX_BITS, Constant, IntArray, TensorType, shift_left, trailing_zeros
+from keras_hls.fixed import MAX_BITS, BoolArray, Constant, IntArray, TensorType, shift_left, trailing_zeros
 from keras_hls.graph import Kernel, Op, Plan, Unit, Work
-from keras_hls.layers_ext.axes import permuted_constants
+from keras_hls.layers_ext.axes import channel_constants, permuted_constants
 from keras_hls.layers_ext.broadcast import Repeated
 from keras_hls.layers_ext.counting import constant_bits, csd_digits, units
 from keras_hls.layers_ext.reading import Builder, Ref
@@ -58,6 +58,9 @@ class Quotient(Op):
 
     def permuted(self, axes: tuple[int, ...]) -> Op:
         return replace(self, divisor=self.divisor.map(lambda a: permuted_constants(a, axes)))
+
+    def channelwise(self, kept: BoolArray, *inputs: TensorType) -> Op:
+        return replace(self, divisor=self.divisor.map(lambda a: channel_constants(a, kept)))
 
     def _terms(self, x: TensorType) -> tuple[int, IntArray]:
         """How far the dividend is shifted up, and the divisors in the units of the result."""

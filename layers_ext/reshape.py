@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from keras_hls.fixed import IntArray, TensorType
-from keras_hls.graph import Op, Plan, Work
+import numpy as np
+
+from keras_hls.fixed import BoolArray, IntArray, TensorType
+from keras_hls.graph import Needs, Op, Plan, Work
 from keras_hls.layers_ext.layout import channels_first
 from keras_hls.layers_ext.movement import Permute, Repeat
 from keras_hls.layers_ext.reading import Builder, LayerView, Ref, reads
@@ -45,6 +47,28 @@ class Reshape(Op):
     @property
     def wiring(self) -> bool:
         return True
+
+    def needs(self, wanted: BoolArray, *inputs: TensorType) -> Needs:
+        (x,) = inputs
+        channels = x.channels
+        if wanted.size % channels == 0:
+            # Several positions of all channels are one row now.
+            taken = wanted.reshape(-1, channels).any(0)
+            return Needs(np.tile(taken, wanted.size // channels), (taken,))
+        if channels % wanted.size == 0:
+            return Needs(wanted, (np.tile(wanted, channels // wanted.size),))
+        return super().needs(wanted, *inputs)
+
+    def pruned(self, made: BoolArray, given: Sequence[BoolArray], *inputs: TensorType) -> Op | None:
+        if made.all() and all(one.all() for one in given):
+            return self
+        needs = self.needs(made, *inputs)
+        if not (np.array_equal(needs.made, made) and np.array_equal(needs.inputs[0], given[0])):
+            return None
+        return Reshape((*self._shape(inputs[0])[:-1], int(made.sum())))
+
+    def low_bits(self, bits: int, *inputs: TensorType) -> tuple[int, ...]:
+        return (bits,)
 
     def identity(self, *inputs: TensorType) -> bool:
         return self._shape(inputs[0]) == inputs[0].shape

@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 
 from keras_hls.errors import TooWide
-from keras_hls.fixed import MAX_BITS, Constant, IntArray, TensorType, shift_left, trailing_zeros
+from keras_hls.fixed import MAX_BITS, BoolArray, Constant, IntArray, TensorType, shift_left, trailing_zeros
 from keras_hls.graph import Kernel, Op, Plan, Unit, Work
-from keras_hls.layers_ext.axes import permuted_constants
+from keras_hls.layers_ext.axes import channel_constants, permuted_constants
 from keras_hls.layers_ext.broadcast import Repeated
 from keras_hls.layers_ext.counting import constant_bits, csd_digits, units
 
@@ -69,6 +69,17 @@ class Scale(Op):
     def permuted(self, axes: tuple[int, ...]) -> Op:
         offset = None if self.offset is None else self.offset.map(lambda a: permuted_constants(a, axes))
         return Scale(self.scale.map(lambda a: permuted_constants(a, axes)), offset)
+
+    def channelwise(self, kept: BoolArray, *inputs: TensorType) -> Op:
+        offset = None if self.offset is None else self.offset.map(lambda a: channel_constants(a, kept))
+        return Scale(self.scale.map(lambda a: channel_constants(a, kept)), offset)
+
+    @property
+    def wraps(self) -> bool:
+        return True
+
+    def low_bits(self, bits: int, *inputs: TensorType) -> tuple[int, ...]:
+        return (bits - int(trailing_zeros(self._constants(inputs[0])[0]).min(initial=MAX_BITS)),)
 
     def identity(self, *inputs: TensorType) -> bool:
         one = self.scale.aligned(max(self.scale.frac, 0)) == 1 << max(self.scale.frac, 0)

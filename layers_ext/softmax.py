@@ -114,7 +114,12 @@ def host_function(name: str, axes: tuple[int, ...]) -> str:
 ACTIVATIONS["softmax"] = lambda layer, build, x, name: build.add(Softmax(), x, name=name, layer=layer.name)
 
 
-@reads("keras.layers.Softmax", consumes="axis", conditions={"axis": "any axis or axes but that of the batch"})
+@reads(
+    "keras.layers.Softmax",
+    consumes="axis",
+    conditions={"axis": "any axis or axes but that of the batch"},
+    within="2^-17 + 1.5 (n + 1) 2^-20 for n classes, where the hardware computes it",
+)
 @reads_operation("keras.ops.Softmax", consumes="axis")
 def read_softmax(layer: LayerView, build: Builder, x: Ref) -> Ref:
     """Left to the host at an output; inside the network computed in integers, off by at most 2^-17 + 1.5 (n + 1) 2^-20."""

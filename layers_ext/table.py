@@ -12,7 +12,9 @@ import numpy.typing as npt
 from keras_hls.errors import InvalidModel, TooWide
 from keras_hls.fixed import (
     MAX_BITS,
+    BoolArray,
     Constant,
+    FloatArray,
     Formats,
     IntArray,
     Quantization,
@@ -90,15 +92,14 @@ class Table(Op):
     def permuted(self, axes: tuple[int, ...]) -> Op:
         return self
 
+    def channelwise(self, kept: BoolArray, *inputs: TensorType) -> Op:
+        return self
+
     def fused(self, cast: Formats, *inputs: TensorType) -> Op | None:
         if cast.uniform is None:
             return None
         to = Quantization(Formats.of(cast.uniform), self.entries.type)
         return Table.of(to(self.entries.raw[None])[0], to.type.frac, self.first, self.step)
-
-    @property
-    def endless(self) -> bool:
-        return True
 
     def error(self, *inputs: TensorType) -> float:
         return 0.0 if self.exact else float(2.0**-self.entries.frac)
@@ -168,7 +169,7 @@ class Function(Op):
         point, rounds and a table is what it answers.
     """
 
-    function: Callable[[Floats], Floats]
+    function: Callable[[FloatArray], FloatArray]
     name: str
     wide: Op | None = None
 

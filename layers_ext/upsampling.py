@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from keras_hls.errors import TooWide
-from keras_hls.fixed import MAX_BITS, IntArray, TensorType, trailing_zeros
+from keras_hls.fixed import MAX_BITS, BoolArray, IntArray, TensorType, trailing_zeros
 from keras_hls.graph import Kernel, Op, Plan, Unit, Work
 from keras_hls.layers_ext.counting import adder_trees, constant_bits, csd_digits, tree_path, units
 from keras_hls.layers_ext.layout import by_axis, channels_first
@@ -105,6 +105,16 @@ class Interpolate(Op):
 
     def permuted(self, axes: tuple[int, ...]) -> Op:
         return Interpolate(axes.index(self.axis), self.size)
+
+    def channelwise(self, kept: BoolArray, *inputs: TensorType) -> Op | None:
+        return self if self.axis < len(inputs[0].shape) - 1 else None
+
+    @property
+    def wraps(self) -> bool:
+        return True
+
+    def low_bits(self, bits: int, *inputs: TensorType) -> tuple[int, ...]:
+        return (bits,)
 
     def reuse_factors(self, *inputs: TensorType) -> tuple[int, ...]:
         return (1,)

@@ -41,7 +41,7 @@ def test_types_as_text(text, fixed):
     ],
 )
 def test_texts_that_are_no_types(text):
-    with pytest.raises(ValueError, match="Type must|Rounding mode|Width of"):
+    with pytest.raises(ValueError, match=r"Type must|Rounding mode|Width of"):
         Fixed.parse(text)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -180,6 +181,11 @@ class Formats:
         first = (bool(self.signed.flat[0]), int(self.width.flat[0]), int(self.integer.flat[0]))
         same = (self.signed == first[0]).all() and (self.width == first[1]).all() and (self.integer == first[2]).all()
         return Fixed(*first, self.rounding, self.overflow) if same else None
+
+    def map(self, arrange: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Formats:
+        """Return the formats as `arrange` arranges, repeats or picks those of the elements."""
+        parts = arrange(self.signed), arrange(self.width), arrange(self.integer)
+        return Formats(*parts, rounding=self.rounding, overflow=self.overflow)
 
     def bounds(self, frac: int) -> tuple[IntArray, IntArray, IntArray]:
         """Return lowest and highest raw integer of each element in units of ``2**-frac``, and the bits below its own.

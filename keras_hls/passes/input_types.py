@@ -73,7 +73,7 @@ def _joined(asked: list[tuple[Formats, BoolArray]], shape: tuple[int, ...]) -> F
         for mine, theirs in pairs:
             mine[own] = theirs[own]
         read = read | own
-    return Formats(*(a.reshape(shape) for a in (signed, width, integer)), first.rounding, first.overflow)
+    return Formats(signed.reshape(shape), width.reshape(shape), integer.reshape(shape), first.rounding, first.overflow)
 
 
 def _common(wanted: list[Formats], node: Node, problems: list[str]) -> Formats | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from keras_hls.errors import CHOOSE_TYPES, HLSError
-from keras_hls.fixed import Formats, IntArray, TensorType
+from keras_hls.fixed import BoolArray, Formats, IntArray, TensorType
 from keras_hls.graph import Graph, Input, Node
 
 
@@ -27,7 +29,7 @@ class Reading:
     node: Node
     elements: IntArray
 
-    def formats(self, first: int, count: int) -> list[tuple[Formats, IntArray]]:
+    def formats(self, first: int, count: int) -> list[tuple[Formats, BoolArray]]:
         """Return what is asked of an input's elements: each time formats, one an element, and which elements are asked for.
 
         Parameters
@@ -44,16 +46,17 @@ class Reading:
         asked = []
         while places.size:
             now, index = np.unique(elements, return_index=True)
-            parts = []
-            for values in (cast.signed, cast.width, cast.integer):
-                whole = np.zeros(count, values.dtype)
-                whole[now] = np.broadcast_to(values, self.elements.shape).reshape(-1)[places[index]]
-                parts.append(whole)
             read = np.zeros(count, bool)
             read[now] = True
-            asked.append((Formats(*parts, cast.rounding, cast.overflow), read))
+            asked.append((cast.map(partial(self._spread, now, places[index], count)), read))
             places, elements = np.delete(places, index), np.delete(elements, index)
         return asked
+
+    def _spread(self, now: IntArray, places: IntArray, count: int, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """What a cast has at some places, as that of the elements that stand there; 0 for all others."""
+        whole = np.zeros(count, values.dtype)
+        whole[now] = np.broadcast_to(values, self.elements.shape).reshape(-1)[places]
+        return whole
 
 
 class MovedInputs:

@@ -1,4 +1,4 @@
-# ruff: noqa: E402, PT031
+# ruff: noqa: PT031
 """HLSExport among Keras's own callbacks, over whole trainings, and where things go wrong."""
 
 from __future__ import annotations

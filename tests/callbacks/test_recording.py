@@ -1,4 +1,3 @@
-# ruff: noqa: E402
 """Trainings with MLflow: what is recorded, that nothing is twice, and that a server's failure stays outside."""
 
 from __future__ import annotations
