@@ -71,9 +71,9 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
 CHOOSE_TYPES = "pass calibration=samples or precision='fixed<16, 6>' to choose types"
 
 
-def without_quantizers(weights: Iterable[str]) -> str:
+def without_quantizers(weights: Iterable[str], instead: str = "a layer of HGQ2") -> str:
     """Return the sentence that refuses a layer with such weights, to be completed with the layer's name."""
-    return f"its {' and '.join(dict.fromkeys(weights))} have no quantizer; {CHOOSE_TYPES}, or use a layer of HGQ2"
+    return f"its {' and '.join(dict.fromkeys(weights))} have no quantizer; {CHOOSE_TYPES}, or use {instead}"
 
 
 class HLSWarning(UserWarning):

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from keras_hls.fixed import Constant, Fixed, Formats, IntArray, TensorType, bit_length, shift_left, trailing_zeros
-from keras_hls.graph import Kernel, Op, Plan, Unit, Work
+from keras_hls.fixed import (
+    BoolArray,
+    Constant,
+    Fixed,
+    Formats,
+    IntArray,
+    TensorType,
+    bit_length,
+    shift_left,
+    trailing_zeros,
+)
+from keras_hls.graph import Kernel, Needs, Op, Plan, Unit, Work
 from keras_hls.layers_ext.counting import units
 from keras_hls.layers_ext.quantize import Quantize
 from keras_hls.layers_ext.reading import Builder, LayerView, ReadError, Ref, reads

@@ -53,10 +53,13 @@ def _scaled(
     return build.add(op, y, name=layer.name, layer=layer.name)
 
 
+_BOUND = "a bound that verification states"
+
+
 @reads(
     "keras.layers.LayerNormalization",
     consumes="axis epsilon center scale rms_scaling",
-    within="a bound that verification states",
+    within=_BOUND,
 )
 def read_layer_normalization(layer: LayerView, build: Builder, x: Ref) -> Ref:
     """Over any axes, by exact sums and a reciprocal root that is as precise for any variance, within a bound that is stated."""
@@ -67,14 +70,14 @@ def read_layer_normalization(layer: LayerView, build: Builder, x: Ref) -> Ref:
     return _scaled(layer, build, y, layer.weight("gamma"), layer.weight("beta"), full)
 
 
-@reads("keras.layers.RMSNormalization", consumes="axis epsilon", within="a bound that verification states")
+@reads("keras.layers.RMSNormalization", consumes="axis epsilon", within=_BOUND)
 def read_rms_normalization(layer: LayerView, build: Builder, x: Ref) -> Ref:
     """Over any axes, as LayerNormalization; its factors broadcast from the last axis on, as Keras has them."""
     y = _normalize(layer, build, x, "rms", _epsilon(layer.config["epsilon"]))
     return _scaled(layer, build, y, layer.weight("scale"), None, None)
 
 
-@reads("keras.layers.UnitNormalization", consumes="axis", within="a bound that verification states")
+@reads("keras.layers.UnitNormalization", consumes="axis", within=_BOUND)
 def read_unit_normalization(layer: LayerView, build: Builder, x: Ref) -> Ref:
     """Over any axes, as LayerNormalization; what is all zero stays so."""
     return _normalize(layer, build, x, "unit", Constant(np.zeros((), np.int64), 0))
@@ -83,7 +86,7 @@ def read_unit_normalization(layer: LayerView, build: Builder, x: Ref) -> Ref:
 @reads(
     "keras.layers.GroupNormalization",
     consumes="groups axis epsilon center scale",
-    within="a bound that verification states",
+    within=_BOUND,
 )
 def read_group_normalization(layer: LayerView, build: Builder, x: Ref) -> Ref:
     """Over groups of channels and all other axes, as LayerNormalization; groups=-1 normalizes each channel alone."""

@@ -131,7 +131,7 @@ class _Walk:
         before = len(build)
         result = reader(view, build, *refs)
         if not self.floats and (weights := build.without_types(before)):
-            raise ReadError(without_quantizers(weights))
+            raise ReadError(without_quantizers(weights, self._quantized(path) or "a layer of HGQ2"))
         return [result]
 
     def _read_operation(self, step: Step, path: str, build: Builder, refs: list[Ref]) -> Sequence[Ref]:
@@ -149,9 +149,14 @@ class _Walk:
             raise ReadError(f"it returns {len(step.makes)} tensors, and {len(found)} can be read")
         return found
 
+    def _quantized(self, path: str) -> str | None:
+        """The layer of HGQ2 that is one of Keras with quantizers, if it can be read."""
+        name = f"hgq.layers.Q{path.rsplit('.', 1)[-1]}"
+        return name if name in self.readers else None
+
     def _unknown(self, path: str, is_layer: bool) -> str:
         name = path.rsplit(".", 1)[-1]
-        if is_layer and (quantized := f"hgq.layers.Q{name}") in self.readers:
+        if is_layer and (quantized := self._quantized(path)):
             return f"it has no quantizers; use {quantized} instead"
         kind = "layer" if is_layer else "operation"
         own = [known for known in self.readers if known.startswith(("keras.ops.", "keras.activations.")) != is_layer]
