@@ -441,6 +441,8 @@ class Place:
         What the layer's answer is cast to on its way to the node, as its readers want it.
     before : str
         The function that is left to the host, such as "softmax": the value is what the layer applies it to.
+    channels : tuple of int
+        The indices along the node's last axis that the node still has, of those that there were; () for all.
     """
 
     node: str
@@ -448,13 +450,21 @@ class Place:
     off: float = 0.0
     casts: tuple[Fixed, ...] = ()
     before: str = ""
+    channels: tuple[int, ...] = ()
 
-    def instead_of(self, place: Place) -> Place:
-        """Return where a layer's answer is that was at `place`, now that what was that place's node's value is here."""
+    def instead_of(self, place: Place) -> Place | None:
+        """Return where a layer's answer is that was at `place`, now that what was that place's node's value is here.
+
+        None if that can't be said: if channels are gone, and after that others along another axis, or the axes are moved.
+        """
+        if place.channels and self.axes:
+            return None
+        channels = tuple(place.channels[i] for i in self.channels) if place.channels else ()
         axes = tuple(self.axes[axis] for axis in place.axes) if self.axes and place.axes else self.axes or place.axes
         # A cast gets from what is near enough to an answer what it would get from that itself.
         off = 0.0 if self.casts else self.off + place.off
-        return Place(self.node, axes, off, place.casts + self.casts, self.before or place.before)
+        before, casts = self.before or place.before, place.casts + self.casts
+        return Place(self.node, axes, off, casts, before, channels if place.channels and self.channels else place.channels or self.channels)
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,6 +42,9 @@ class Half(Movement):
         (start if self.second else stop)[self.axis] = half
         return Slice(tuple(start), tuple(stop), (1,) * rank).copy(shape)
 
+    def leaves_channels(self, rank: int) -> bool:
+        return self.axis % rank < rank - 1
+
     def permuted(self, axes: tuple[int, ...]) -> Half:
         return Half(axes.index(self.axis % len(axes)), self.second)
 

@@ -264,8 +264,8 @@ class Slice(Movement):
             return self
         if not np.array_equal(given[0], self._taken(made, x)):
             return None
-        whole = slice(None, None, 1 if self.step[-1] > 0 else -1)
-        return Slice((*self.start[:-1], whole.start), (*self.stop[:-1], whole.stop), (*self.step[:-1], whole.step))
+        step = 1 if self.step[-1] > 0 else -1
+        return Slice((*self.start[:-1], None), (*self.stop[:-1], None), (*self.step[:-1], step))
 
     def _taken(self, channels: BoolArray, x: TensorType) -> BoolArray:
         """The channels of the input that become some channels of the output."""

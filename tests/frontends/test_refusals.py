@@ -164,7 +164,14 @@ def test_layers_that_keras_quantized_are_refused():
     refused(model, r"'d' \(keras.layers.Dense\): it was quantized by Keras \(int8\), which no reader takes account of$")
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float64", "int32", "uint8"])
+@pytest.mark.parametrize("dtype", ["int32", "uint8"])
+def test_integers_are_refused_where_a_layer_is_not_one_for_them(dtype):
+    x = keras.Input((4,), name="x", dtype=dtype)
+    y = keras.layers.Reshape((2, 2), name="r")(x)
+    refused(keras.Model(x, y), rf"'r' \(keras.layers.Reshape\): it is given {dtype}, .*; make the input float32, or cast it")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64", "bool"])
 def test_samples_of_another_precision_are_refused(dtype):
     x = keras.Input((4,), name="x", dtype=dtype)
     y = keras.layers.Reshape((2, 2))(x)
