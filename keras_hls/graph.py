@@ -455,16 +455,16 @@ class Place:
     def instead_of(self, place: Place) -> Place | None:
         """Return where a layer's answer is that was at `place`, now that what was that place's node's value is here.
 
-        None if that can't be said: if channels are gone, and after that others along another axis, or the axes are moved.
+        None if that can't be said: if some channels were gone already, and the axes have another order now.
         """
         if place.channels and self.axes:
             return None
-        channels = tuple(place.channels[i] for i in self.channels) if place.channels else ()
+        both = place.channels and self.channels
+        channels = tuple(place.channels[i] for i in self.channels) if both else place.channels or self.channels
         axes = tuple(self.axes[axis] for axis in place.axes) if self.axes and place.axes else self.axes or place.axes
         # A cast gets from what is near enough to an answer what it would get from that itself.
         off = 0.0 if self.casts else self.off + place.off
-        before, casts = self.before or place.before, place.casts + self.casts
-        return Place(self.node, axes, off, casts, before, channels if place.channels and self.channels else place.channels or self.channels)
+        return Place(self.node, axes, off, place.casts + self.casts, self.before or place.before, channels)
 
 
 @dataclass(frozen=True, eq=False)

@@ -70,6 +70,7 @@ def traces(
                 layers.append(LayerTrace(label, "", None, 0.0, (), own, None, None))
                 continue
             kind = _kind(graph, place)
+            own = _left(own, place)
             _check_shape(label, own, kind)
             mine, theirs = (
                 None if raw is None else _arranged(raw[place.node], place, kind) for raw in (emulated, simulated)
@@ -92,6 +93,16 @@ def _kind(graph: Graph, place: Place) -> TensorType:
 def _arranged(raw: IntArray, place: Place, kind: TensorType) -> npt.NDArray[Any]:
     narrow = raw.astype(kind.hull.native)
     return narrow.transpose(0, *(axis + 1 for axis in place.axes)) if place.axes else narrow
+
+
+def _left(own: FloatArray | None, place: Place) -> FloatArray | None:
+    """Of a layer's answer the channels that the network has."""
+    if own is None or not place.channels:
+        return own
+    axis = place.axes.index(len(place.axes) - 1) + 1 if place.axes else -1
+    if place.channels[-1] >= own.shape[axis]:
+        return own
+    return own.take(place.channels, axis)
 
 
 def _check_shape(label: str, own: FloatArray | None, kind: TensorType) -> None:
