@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from benchmarks.measure import Worker, WorkerError, interleaved, long_enough, median
 from benchmarks.models import CASES
+from benchmarks.samples import room
 from benchmarks.table import MEASURES, Row
 
 _OURS = "benchmarks.ours:Ours"
@@ -30,9 +31,13 @@ class Settings:
     repetitions : int
         Of everything that is timed.
     samples : int
-        That answers are compared over.
+        That answers are compared over, at most.
     seconds : float
         That one run of a simulation or of the emulator is to last, about.
+    budget : float
+        Seconds after which a measure isn't repeated again.
+    limit : float
+        Seconds that any one thing may take; what takes longer is ended, and left out.
     batch_sizes : tuple of int
         That ``model.predict`` is tried with; 0 stands for all samples at once.
     epochs, training_samples : int, optional
@@ -42,13 +47,15 @@ class Settings:
     repetitions: int = 5
     samples: int = 100_000
     seconds: float = 1.5
+    budget: float = 180
+    limit: float = 600
     batch_sizes: tuple[int, ...] = (256, 1024, 4096, 16384, 65536, 0)
     epochs: int | None = None
     training_samples: int | None = None
 
 
 #: A test of the benchmark itself; its figures mean nothing.
-QUICK = Settings(1, 2_000, 0.02, (0,), epochs=2, training_samples=500)
+QUICK = Settings(1, 2_000, 0.02, batch_sizes=(0,), epochs=2, training_samples=500)
 
 
 class CaseRun:
@@ -67,7 +74,7 @@ class CaseRun:
     ----------
     rows : list of Row
     about : dict
-        The network: number of weights, share of zeros, Keras's backend.
+        The network: number of weights, share of zeros, accuracy in training, Keras's backend.
     notes : list of str
         What went wrong, one sentence each.
     """
@@ -75,6 +82,7 @@ class CaseRun:
     def __init__(self, name: str, settings: Settings, folder: Path, with_peer: bool):
         self.name, self.case, self.settings, self.folder = name, CASES[name], settings, folder
         self.with_peer = with_peer
+        self.answers = min(self.case.answers, settings.samples)
         self.rows: list[Row] = []
         self.about: dict[str, Any] = {}
         self.notes: list[str] = []
@@ -85,11 +93,12 @@ class CaseRun:
         Raises
         ------
         WorkerError
-            If keras_hls or Keras fails. A peer that fails is left out from there on.
+            If keras_hls or Keras fails, or takes too long. A peer that does is left out from there on.
         """
-        with Worker(_KERAS, self.folder) as keras:
+        phases = [self._convert, self._build, self._simulate] if self.case.speed else [self._convert, self._simulate]
+        with self._worker(_KERAS) as keras:
             self._train(keras)
-            for phase in (self._convert, self._build, self._simulate):
+            for phase in phases:
                 try:
                     phase()
                 except WorkerError as error:
@@ -98,8 +107,14 @@ class CaseRun:
                     self.notes.append(f"hls4ml failed and is left out from here on: {error}")
                     self.with_peer = False
                     phase()
-            self._emulate(keras)
+            if self.case.speed:
+                self._emulate(keras)
+            if self.case.smaller:
+                self._grow(keras)
         self.rows.sort(key=lambda row: list(MEASURES).index(row.key))
+
+    def _worker(self, tool: str) -> Worker:
+        return Worker(tool, self.folder, self.settings.limit)
 
     def _path(self, name: str) -> str:
         return str(self.folder / name)
@@ -113,8 +128,10 @@ class CaseRun:
     def _add(self, key: str, values: Sequence[float | None], **details: Any) -> None:
         """Add a row from our figure and the peer's, if there is one; None is a figure that can't be had."""
         ours, peer = [*values, None][:2]
+        limit = self.case.limits.get(key)
+        target = self.case.targets.get(key) if limit is None else limit
         if ours is not None:
-            self.rows.append(Row(key, ours, peer, self.case.targets.get(key), details))
+            self.rows.append(Row(key, ours, peer, target, details, None if limit is None else "at most"))
 
     def _add_times(self, key: str, times: Sequence[Sequence[float]]) -> None:
         self._add(key, [median(t) for t in times], seconds=times)
@@ -123,6 +140,9 @@ class CaseRun:
         rates = [count / median(t) for count, t in zip(counts, times)]
         self._add(key, rates, samples=counts, seconds=times, **details)
 
+    def _repeated(self, measures: Sequence[Callable[[], float]]) -> list[list[float]]:
+        return interleaved(self.settings.repetitions, measures, self.settings.budget)
+
     def _train(self, keras: Worker) -> None:
         self.about = keras.call(
             "train",
@@ -130,27 +150,34 @@ class CaseRun:
             epochs=self.settings.epochs or self.case.epochs,
             training_samples=self.settings.training_samples or self.case.training_samples,
             output=self._path("model.keras"),
+            calibration=self._path("calibration.npy"),
         )
-        epoch_ms = self.about.pop("epoch_ms")
-        # The first epoch pays for imports.
-        self._add("epoch", [median(epoch_ms[1:])], epoch_ms=epoch_ms)
-        keras.call("samples", case=self.name, count=self.settings.samples, output=self._path("samples.npy"))
+        if epoch_ms := self.about.pop("epoch_ms"):
+            # The first epoch pays for imports.
+            self._add("epoch", [median(epoch_ms[1:])], epoch_ms=epoch_ms)
+        keras.call("samples", case=self.name, count=self.answers, output=self._path("samples.npy"))
         keras.call("answer", samples=self._path("samples.npy"), output=self._path("keras.npy"))
 
+    @property
+    def _conversion(self) -> Mapping[str, Any]:
+        """What both tools are told."""
+        calibration = self._path("calibration.npy") if self.case.calibration else None
+        return {"options": dict(self.case.options), "calibration": calibration}
+
     def _convert(self) -> None:
-        options = dict(self.case.options)
         with ExitStack() as stack:
-            tools = [(stack.enter_context(Worker(tool, self.folder)), folder) for tool, folder in self._tools]
+            tools = [(stack.enter_context(self._worker(tool)), folder) for tool, folder in self._tools]
             first, memory = [], []
             for worker, folder in tools:
                 worker.call("open", model=self._path("model.keras"))
                 # Imports, and whatever a tool keeps in memory, come with the first conversion.
-                seconds, peak = worker.call_watched("convert", directory=folder, options=options)
+                seconds, peak = worker.call_watched("convert", directory=folder, **self._conversion)
                 first.append([seconds])
                 memory.append(peak)
-            times = interleaved(
-                self.settings.repetitions,
-                [partial(w.call, "convert", directory=folder, options=options) for w, folder in tools],
+            if not self.case.speed:
+                return
+            times = self._repeated(
+                [partial(worker.call, "convert", directory=folder, **self._conversion) for worker, folder in tools]
             )
         self._add_times("convert", times)
         self._add_times("convert_first", first)
@@ -158,57 +185,75 @@ class CaseRun:
 
     def _build(self) -> None:
         def build(tool: str, folder: str) -> float:
-            with Worker(tool, self.folder) as worker:
+            with self._worker(tool) as worker:
                 return float(worker.call("build", directory=folder))
 
         memory = []
         for tool, folder in self._tools:
-            with Worker(tool, self.folder) as worker:
+            with self._worker(tool) as worker:
                 memory.append(worker.call_watched("build", directory=folder)[1])
-        times = interleaved(self.settings.repetitions, [partial(build, *tool) for tool in self._tools])
+        times = self._repeated([partial(build, *tool) for tool in self._tools])
         self._add_times("build", times)
         self._add("build_memory", memory)
 
     def _simulate(self) -> None:
-        samples = self._path("samples.npy")
+        samples, times = self._path("samples.npy"), []
+        few = min(self.case.peer_answers, self.answers)
         with ExitStack() as stack:
-            workers, memory, counts, equal = [], [], [], []
+            workers, memory, counts, answers = [], [], [], []
             for tool, folder in self._tools:
-                worker = stack.enter_context(Worker(tool, self.folder))
+                worker = stack.enter_context(self._worker(tool))
                 workers.append(worker)
                 worker.call("attach", directory=folder)
-                answers = f"{folder}.npy"
-                memory.append(worker.call_watched("answer", samples=samples, output=answers)[1])
-                equal.append(_equal_percent(np.load(answers), np.load(self._path("keras.npy"))))
-                counts.append(self._count(worker, "simulate"))
-            *times, integers = interleaved(
-                self.settings.repetitions,
-                [
-                    *(partial(w.call, "simulate", samples=samples, count=n) for w, n in zip(workers, counts)),
-                    partial(workers[0].call, "simulate_integers", samples=samples, count=counts[0]),
-                ],
-            )
-        self._add("equal_keras", equal, samples=self.settings.samples)
-        self._add_rates("simulation", counts, times)
-        self._add_rates("simulation_integers", counts[:1], [integers])
-        self._add("simulation_memory", memory, samples=self.settings.samples)
+                output = f"{folder}.npy"
+                memory.append(worker.call_watched("answer", samples=samples, output=output, count=few)[1])
+                if tool == _OURS:
+                    worker.call("answer", samples=samples, output=output, count=self.answers)
+                answers.append(np.load(output))
+                if self.case.speed:
+                    counts.append(self._count(worker, "simulate"))
+            workers[0].call("emulator_answer", samples=samples, output=self._path("emulator.npy"))
+            if self.case.speed:
+                ours = partial(workers[0].call, samples=samples, count=counts[0])
+                times = self._repeated(
+                    [
+                        *(partial(w.call, "simulate", samples=samples, count=n) for w, n in zip(workers, counts)),
+                        partial(ours, "simulate", threads=None),
+                        partial(ours, "simulate_integers"),
+                    ]
+                )
+        self._compare(answers)
+        if self.case.speed:
+            *each, cores, integers = times
+            self._add_rates("simulation", counts, each)
+            self._add_rates("simulation_cores", counts, [cores, *each[1:]])
+            self._add_rates("simulation_integers", counts[:1], [integers])
+            self._add("simulation_memory", memory, samples=few)
+
+    def _compare(self, answers: Sequence[npt.NDArray[Any]]) -> None:
+        """Add what the C-simulations' answers are worth; the peer's may be fewer."""
+        wanted, emulated = np.load(self._path("keras.npy")), np.load(self._path("emulator.npy"))
+        pairs = [(answer.reshape(-1, *wanted.shape[1:]), wanted[: len(answer)]) for answer in answers]
+        counts = [len(answer) for answer in answers]
+        self._add("equal_keras", [_equal_percent(*pair) for pair in pairs], samples=counts)
+        self._add("argmax_keras", [_same_argmax_percent(*pair) for pair in pairs], samples=counts)
+        self._add("largest_difference", [_largest_difference(*pair) for pair in pairs], samples=counts)
+        self._add("emulator_csim_bits", [_differing_bits(emulated, answers[0])], samples=len(emulated))
+        self._add("emulator_keras_bits", [_differing_bits(emulated, wanted)], samples=len(emulated))
 
     def _emulate(self, keras: Worker) -> None:
-        samples, answers = self._path("samples.npy"), self._path("emulator.npy")
-        count = self.settings.samples
-        sizes = [size or count for size in self.settings.batch_sizes]
-        with Worker(_OURS, self.folder) as ours:
+        samples, count = self._path("samples.npy"), self.answers
+        sizes = sorted({min(size or count, count) for size in self.settings.batch_sizes})
+        with self._worker(_OURS) as ours:
             ours.call("attach", directory=self._path("ours"))
-            ours.call("emulator_answer", samples=samples, output=answers)
             for size in sizes:
                 # The first time compiles.
                 keras.call("predict", samples=samples, batch_size=size)
-            times = interleaved(
-                self.settings.repetitions,
+            times = self._repeated(
                 [
                     partial(ours.call, "emulate", samples=samples, count=count),
                     *(partial(keras.call, "predict", samples=samples, batch_size=size) for size in sizes),
-                ],
+                ]
             )
         best = min(range(len(sizes)), key=lambda i: median(times[1 + i]))
         self._add_rates(
@@ -218,24 +263,51 @@ class CaseRun:
             batch_size=sizes[best],
             predict_seconds=dict(zip(map(str, sizes), times[1:])),
         )
-        emulated = np.load(answers)
-        simulated, wanted = np.load(f"{self._path('ours')}.npy"), np.load(self._path("keras.npy"))
-        self._add("emulator_csim_bits", [_differing_bits(emulated, simulated)], samples=len(emulated))
-        self._add("emulator_keras_bits", [_differing_bits(emulated, wanted)], samples=len(emulated))
+
+    def _grow(self, keras: Worker) -> None:
+        """Convert smaller networks and the whole one, each in a process of its own that has converted it before."""
+        weights, paths = [], []
+        for number in range(len(self.case.smaller)):
+            paths.append(self._path(f"smaller_{number}.keras"))
+            weights.append(keras.call("save_smaller", case=self.name, number=number, output=paths[-1]))
+        weights.append(self.about["weights"])
+        paths.append(self._path("model.keras"))
+        with ExitStack() as stack:
+            measures = []
+            for number, path in enumerate(paths):
+                worker = stack.enter_context(self._worker(_OURS))
+                worker.call("open", model=path)
+                convert = partial(worker.call, "convert", directory=self._path(f"grown_{number}"), **self._conversion)
+                convert()
+                measures.append(convert)
+            times = self._repeated(measures)
+        each = [median(seconds) / count for seconds, count in zip(times, weights)]
+        self._add("convert_growth", [each[-1] / each[0]], weights=weights, seconds=times)
 
     def _count(self, worker: Worker, call: str) -> int:
         """How many samples a run takes so that it lasts long enough."""
+        samples = self._path("samples.npy")
 
         def run(count: int) -> float:
-            return float(worker.call(call, samples=self._path("samples.npy"), count=count))
+            return float(worker.call(call, samples=samples, count=count))
 
-        run(self.settings.samples // 100)
-        return long_enough(run, self.settings.seconds, self.settings.samples // 20)
+        few = max(self.settings.samples // 1000, 1)
+        run(few)
+        return long_enough(run, self.settings.seconds, few, room(samples))
 
 
 def _equal_percent(answers: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> float:
     """The share of values that are the same number, in percent."""
-    return 100 * float(np.mean(answers.reshape(wanted.shape).astype(np.float64) == wanted.astype(np.float64)))
+    return 100 * float(np.mean(answers.astype(np.float64) == wanted.astype(np.float64)))
+
+
+def _same_argmax_percent(answers: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> float:
+    """The share of samples whose largest output is the same one, in percent."""
+    return 100 * float(np.mean(answers.argmax(-1) == wanted.argmax(-1)))
+
+
+def _largest_difference(answers: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> float:
+    return float(np.abs(answers.astype(np.float64) - wanted.astype(np.float64)).max(initial=0))
 
 
 def _differing_bits(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> int:

@@ -31,8 +31,8 @@ class Hls4ml:
 
         self.model = keras.models.load_model(model, compile=False)
 
-    def convert(self, directory: str, options: Mapping[str, Any]) -> float:
-        """Convert the model and write the project into a fresh folder."""
+    def convert(self, directory: str, options: Mapping[str, Any], calibration: str | None) -> float:
+        """Convert the model and write the project into a fresh folder; hls4ml takes no samples for its types."""
         import hls4ml
 
         model_config = {"Precision": "fixed<16,6>", "ReuseFactor": options.get("reuse_factor", 1)}
@@ -65,9 +65,9 @@ class Hls4ml:
         self.project = _linked(directory)
         self.project.compile()
 
-    def answer(self, samples: str, output: str) -> None:
-        """Save what the C-simulation answers to all samples of a file."""
-        np.save(output, self.project.predict(np.load(samples)))
+    def answer(self, samples: str, output: str, count: int) -> None:
+        """Save what the C-simulation answers to the first samples of a file."""
+        np.save(output, self.project.predict(np.load(samples)[:count]))
 
     def simulate(self, samples: str, count: int) -> float:
         """Run the C-simulation, floats in and floats out; it knows no threads."""

@@ -17,27 +17,53 @@ _SLICE = 4096
 class KerasSide:
     """One process with Keras."""
 
-    def train(self, case: str, epochs: int, training_samples: int, output: str) -> dict[str, Any]:
-        """Train a case's network, save it as a .keras file, and open that.
+    def train(self, case: str, epochs: int, training_samples: int, output: str, calibration: str) -> dict[str, Any]:
+        """Train a case's network, save it as a .keras file, and open that; save samples for calibration too, if it takes any.
 
         Returns
         -------
         dict
-            "epoch_ms": milliseconds of snapshot and estimate after each epoch; "weights": their number; "zero_weights":
-            the share of them that is 0 after quantization.
+            "epoch_ms": milliseconds of snapshot and estimate after each epoch, none for a network that takes calibration
+            samples; "weights": their number; "zero_weights": the share of them that is 0 after quantization; "accuracy":
+            that of the last epoch.
         """
         import keras
 
         wanted = CASES[case]
         milliseconds: list[float] = []
-        model = wanted.train([epoch_callback(wanted.options, milliseconds)], epochs, training_samples)
+        keras.utils.set_random_seed(7)
+        model = wanted.network()
+        model.compile(
+            keras.optimizers.Adam(3e-3),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+        )
+        x, y = wanted.data(training_samples, 0)
+        if wanted.calibration:
+            np.save(calibration, x[: wanted.calibration])
+        callbacks = [] if wanted.calibration else [epoch_callback(wanted.options, milliseconds)]
+        history = model.fit(x, y, batch_size=wanted.batch, epochs=epochs, verbose=0, callbacks=callbacks).history
         model.save(output)
         self.model = keras.models.load_model(output, compile=False)
-        return {"epoch_ms": milliseconds, "backend": keras.backend.backend(), **_weights(self.model)}
+        return {
+            "epoch_ms": milliseconds,
+            "backend": keras.backend.backend(),
+            "accuracy": float(history["accuracy"][-1]),
+            **_weights(self.model),
+        }
+
+    def save_smaller(self, case: str, number: int, output: str) -> int:
+        """Save one of a case's smaller networks, untrained, and return how many weights it has."""
+        import keras
+
+        keras.utils.set_random_seed(7)
+        model = CASES[case].smaller[number]()
+        model.save(output)
+        return int(_weights(model)["weights"])
 
     def samples(self, case: str, count: int, output: str) -> None:
         """Save so many samples for a case."""
-        np.save(output, CASES[case].samples(count, 1))
+        np.save(output, CASES[case].samples(CASES[case].data(count, 1)[0]))
 
     def answer(self, samples: str, output: str) -> None:
         """Save the model's float32 outputs for all samples of a file; it is called as it stands, ``model(x)``."""
@@ -58,8 +84,7 @@ class KerasSide:
 def _weights(model: Any) -> dict[str, Any]:
     import keras
 
-    kernels = [
-        np.asarray(keras.ops.convert_to_numpy(layer.qkernel)) for layer in model.layers if hasattr(layer, "qkernel")
-    ]
-    total = sum(kernel.size for kernel in kernels)
-    return {"weights": total, "zero_weights": sum(int((k == 0).sum()) for k in kernels) / max(total, 1)}
+    kernels = [getattr(layer, "qkernel", getattr(layer, "kernel", None)) for layer in model.layers]
+    arrays = [np.asarray(keras.ops.convert_to_numpy(kernel)) for kernel in kernels if kernel is not None]
+    total = sum(array.size for array in arrays)
+    return {"weights": total, "zero_weights": sum(int((a == 0).sum()) for a in arrays) / max(total, 1)}

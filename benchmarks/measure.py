@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import selectors
+import signal
 import statistics
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +46,12 @@ class Worker:
         A class, "module:name".
     folder : Path
         Where the process runs and its log is kept.
+    limit : float
+        Seconds that a call may take; beyond, the process is ended with all that it has started.
     """
 
-    def __init__(self, tool: str, folder: Path):
-        self.tool = tool
+    def __init__(self, tool: str, folder: Path, limit: float = 600):
+        self.tool, self.limit = tool, limit
         self._log = folder / f"{tool.replace(':', '.')}.log"
         # Keras on a GPU would be another machine than the one the tools run on.
         environment = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", **os.environ}
@@ -59,6 +64,8 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
+                # A group of its own, so that a compiler ends with it.
+                start_new_session=True,
             )
 
     def __enter__(self) -> Worker:
@@ -71,9 +78,13 @@ class Worker:
             self._process.stdin.close()
             self._process.wait(30)
         except (OSError, subprocess.TimeoutExpired):
-            self._process.kill()
-            self._process.wait()
+            self._kill()
         self._process.stdout.close()
+
+    def _kill(self) -> None:
+        with suppress(OSError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
     def call(self, name: str, **arguments: Any) -> Any:
         """Call a method of the tool and return its result.
@@ -81,13 +92,18 @@ class Worker:
         Raises
         ------
         WorkerError
-            If it raises, or the process ends.
+            If it raises, takes too long, or the process ends.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
             self._process.stdin.write(json.dumps({"call": name, "arguments": arguments}) + "\n")
             self._process.stdin.flush()
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._process.stdout, selectors.EVENT_READ)
+                if not selector.select(self.limit):
+                    self._kill()
+                    raise WorkerError(self.tool, f"{name}: it took longer than {self.limit:g} seconds, and was ended")
             line = self._process.stdout.readline()
         except OSError:
             line = ""
@@ -157,20 +173,26 @@ def _high_water(pid: int) -> int:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
 
 
-def interleaved(repetitions: int, measures: Sequence[Callable[[], float]]) -> list[list[float]]:
+def interleaved(
+    repetitions: int, measures: Sequence[Callable[[], float]], budget: float = float("inf")
+) -> list[list[float]]:
     """Return each measure's repetitions; all are run once before any is run again, and every other time backwards.
 
-    So a machine that is busy for a while slows all of them down alike.
+    So a machine that is busy for a while slows all of them down alike. Once they have taken `budget` seconds, none is run
+    again.
     """
     found: list[list[float]] = [[] for _ in measures]
+    begin = time.perf_counter()
     for repetition in range(repetitions):
+        if repetition and time.perf_counter() - begin > budget:
+            break
         order = range(len(measures))
         for i in order if repetition % 2 == 0 else reversed(order):
             found[i].append(measures[i]())
     return found
 
 
-def long_enough(run: Callable[[int], float], seconds: float, start: int, most: int = 1 << 26) -> int:
+def long_enough(run: Callable[[int], float], seconds: float, start: int, most: int) -> int:
     """Return how many samples take a run about so many seconds; `run` takes a count and returns seconds."""
     count = start
     while True:

@@ -1,21 +1,25 @@
-"""The networks that are measured: one function each, and `CASES`, which names them.
+"""The networks that are measured, by name: `CASES`.
 
-A new one is a function that trains it, one that draws samples for it, and an entry of `CASES`.
+A new one is a function in `quantized_networks.py` or `float_networks.py`, one in `data.py` that it can learn from, and an
+entry here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from benchmarks import data, float_networks, quantized_networks
+from benchmarks.data import Data, Floats
 
-#: Holds for every network: in percent, and in bits.
+#: Holds for every network with quantizers: in percent, and in bits.
 EXACT = {"equal_keras": 100.0, "emulator_csim_bits": 0.0, "emulator_keras_bits": 0.0}
+#: Holds for every network without: in percent of the samples, and in bits.
+NEAR = {"argmax_keras": 99.0, "emulator_csim_bits": 0.0}
 
 
 @dataclass(frozen=True)
@@ -26,139 +30,154 @@ class Case:
     ----------
     about : str
         What it is, in a few words.
-    train : function
-        Takes Keras callbacks, a number of epochs and a number of training samples; returns the trained ``keras.Model``.
-    samples : function
-        Takes a count and a seed; returns float32 samples, (count, *shape of the input), that the network may meet.
-    epochs, training_samples : int
+    network : function
+        Returns it untrained, a ``keras.Model`` whose last layer answers logits.
+    data : function
+        Takes a count and a seed; returns float32 samples, (count, *shape of the input), and their labels.
+    samples : function, optional
+        Takes and returns samples: makes of some of the data what the network may meet. By default they stay as they are.
+    epochs, training_samples, batch : int
         Of a full run.
+    answers : int
+        Samples that answers are compared over.
+    peer_answers : int
+        How many of them hls4ml answers.
+    calibration : int
+        Samples that keras_hls is given as ``calibration=``, of those that the network was trained with; 0 for a network with
+        quantizers.
     options : mapping
         Of the export, in the words of `keras_hls.export_hls`; the peers are given the same.
-    targets : mapping
-        By the key of a measure, the figure to reach; see `benchmarks.table.MEASURES`.
+    targets, limits : mapping
+        By the key of a measure, the figure to reach, and one that ours must not exceed; see `benchmarks.table.MEASURES`.
+    smaller : tuple of functions
+        Return the network with fewer weights, the fewest first, to see how conversion grows.
+    speed : bool
+        Whether times are measured, and not answers alone.
     requires : tuple of str
         Packages that its data comes from; without them the case is left out.
     """
 
     about: str
-    train: Callable[[Sequence[Any], int, int], Any]
-    samples: Callable[[int, int], Floats]
+    network: Callable[[], Any]
+    data: Callable[[int, int], Data]
+    samples: Callable[[Floats], Floats] = lambda x: x
     epochs: int = 8
     training_samples: int = 20_000
+    batch: int = 512
+    answers: int = 100_000
+    peer_answers: int = 100_000
+    calibration: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
     targets: Mapping[str, float] = field(default_factory=lambda: EXACT)
+    limits: Mapping[str, float] = field(default_factory=dict)
+    smaller: Sequence[Callable[[], Any]] = ()
+    speed: bool = True
     requires: tuple[str, ...] = ()
 
 
-def _jets(count: int, seed: int) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """Return synthetic jets, 16 standardised features of 5 classes, and their labels."""
-    world = np.random.default_rng(2024)
-    centre, spread = world.normal(size=(5, 16)), world.normal(size=(5, 16, 16)) * 0.3
-    rng = np.random.default_rng(seed)
-    label = rng.integers(0, 5, count)
-    features = np.empty((count, 16), np.float32)
-    for kind in range(5):
-        here = label == kind
-        features[here] = centre[kind] + rng.normal(size=(here.sum(), 16)) @ spread[kind]
-    return ((features + rng.normal(size=(count, 16)) * 0.5) / 2).astype(np.float32), label
-
-
-def _digits() -> tuple[Floats, npt.NDArray[np.int64]]:
-    """Return scikit-learn's handwritten digits, 8 x 8 pixels from 0 to 1, and their labels."""
-    from sklearn.datasets import load_digits
-
-    images, labels = load_digits(return_X_y=True)
-    return (images / 16).astype(np.float32), labels
-
-
-def _hgq2(inputs: int, hidden: Sequence[int], outputs: int) -> Any:
-    """Return an untrained HGQ2 network of dense layers with a bit width of its own for every weight and value.
-
-    The widths start spread out, as a long training leaves them: a short one only moves each a little.
-    """
-    import keras
-    from hgq.config import LayerConfigScope, QuantizerConfigScope
-    from hgq.layers import QDense
-
-    def between(low: float, high: float) -> Any:
-        return keras.initializers.RandomUniform(low, high)
-
-    # One scope takes either the integer bits or a width: it would calculate with them.
-    with (
-        QuantizerConfigScope(place=("weight", "bias"), i0=0, overflow_mode="SAT_SYM"),
-        QuantizerConfigScope(place="weight", b0=between(0, 7)),
-        QuantizerConfigScope(place="bias", b0=between(3, 9)),
-        QuantizerConfigScope(place="datalane", i0=2, overflow_mode="SAT"),
-        QuantizerConfigScope(place="datalane", f0=between(1, 6)),
-        LayerConfigScope(enable_ebops=True, beta0=3e-7),
-    ):
-        layers = [QDense(units, activation="relu", name=f"dense_{i}") for i, units in enumerate(hidden)]
-        model = keras.Sequential([keras.Input((inputs,)), *layers, QDense(outputs, enable_oq=True, name="logits")])
-    model.compile(
-        keras.optimizers.Adam(3e-3),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
-    return model
-
-
-def train_jet_hgq2(callbacks: Sequence[Any], epochs: int, samples: int) -> Any:
-    """Train 16-64-32-32-5 on synthetic jets."""
-    import keras
-
-    keras.utils.set_random_seed(7)
-    model = _hgq2(16, (64, 32, 32), 5)
-    x, y = _jets(samples, 0)
-    model.fit(x, y, batch_size=512, epochs=epochs, verbose=0, callbacks=list(callbacks))
-    return model
-
-
-def train_digits_hgq2(callbacks: Sequence[Any], epochs: int, samples: int) -> Any:
-    """Train 64-32-16-10 on handwritten digits."""
-    import keras
-
-    keras.utils.set_random_seed(7)
-    model = _hgq2(64, (32, 16), 10)
-    x, y = _digits()
-    model.fit(x[:samples], y[:samples], batch_size=64, epochs=epochs, verbose=0, callbacks=list(callbacks))
-    return model
-
-
-def jet_samples(count: int, seed: int) -> Floats:
-    """Return jets, and among them one in ten that is four times too large, so that quantizers saturate."""
-    x, _ = _jets(count, seed)
+def _some_too_large(x: Floats) -> Floats:
+    """Make one in ten four times too large, so that quantizers saturate."""
     x[::10] *= 4
     return x
 
 
-def digit_samples(count: int, seed: int) -> Floats:
-    """Return the digits' images over and over, with noise that leaves their range."""
-    rng = np.random.default_rng(seed)
-    images, _ = _digits()
-    noise = rng.normal(size=(count, 64)) * 0.2
-    return (images[rng.integers(0, len(images), count)] + noise).astype(np.float32)
+def _noisy(x: Floats) -> Floats:
+    """Add noise that leaves the range of most."""
+    return (x + np.random.default_rng(1).normal(size=x.shape) * 0.2).astype(np.float32)
 
+
+#: Against hls4ml, of a network that both simulate.
+_FASTER = {"simulation": 100.0, "build": 4.0}
+_MLP = quantized_networks.dense
 
 CASES: dict[str, Case] = {
     "jet_hgq2": Case(
         "HGQ2, dense 16-64-32-32-5, a bit width for every weight and value (the size of a jet tagger)",
-        train_jet_hgq2,
-        jet_samples,
+        partial(_MLP, 16, (64, 32, 32), 5),
+        data.jets,
+        _some_too_large,
         epochs=15,
-        targets={
-            **EXACT,
-            "simulation": 100.0,
-            "build": 4.0,
-            "convert": 1.0,
-            "emulator": 1.0,
-            "epoch": 50.0,
-        },
+        targets={**EXACT, **_FASTER, "convert": 1.0, "emulator": 1.0},
+        limits={"epoch": 50.0},
     ),
     "digits_hgq2": Case(
         "HGQ2, dense 64-32-16-10, a bit width for every weight and value (handwritten digits)",
-        train_digits_hgq2,
-        digit_samples,
+        partial(_MLP, 64, (32, 16), 10),
+        data.flat_digits,
+        _noisy,
         epochs=20,
+        training_samples=1_800,
+        batch=64,
         requires=("sklearn",),
+    ),
+    "cnn_hgq2": Case(
+        "HGQ2, pictures of 32 x 32 x 3, two convolutions with pooling, two dense layers, a bit width for every weight",
+        quantized_networks.convolutional,
+        data.pictures,
+        _some_too_large,
+        training_samples=8_000,
+        batch=128,
+        answers=20_000,
+        peer_answers=5_000,
+        targets={**EXACT, **_FASTER},
+    ),
+    "cnn_float": Case(
+        "Keras without quantizers, digits of 28 x 28, two convolutions with pooling, a dense layer",
+        float_networks.convolutional,
+        data.large_digits,
+        epochs=4,
+        training_samples=8_000,
+        batch=64,
+        answers=20_000,
+        peer_answers=2_000,
+        calibration=1_000,
+        targets={**NEAR, **_FASTER},
+        requires=("sklearn",),
+    ),
+    "wide": Case(
+        "HGQ2, dense 512-1024-448-10: a million weights, a bit width for each and for every value",
+        partial(_MLP, 512, (1024, 448), 10),
+        data.clouds,
+        epochs=3,
+        training_samples=4_000,
+        answers=10_000,
+        peer_answers=100,
+        limits={"convert_first": 10.0, "convert_memory": 1500.0, "convert_growth": 1.5},
+        smaller=(partial(_MLP, 256, (512, 224), 10), partial(_MLP, 512, (512, 448), 10)),
+    ),
+    "mlp_float": Case(
+        "Keras without quantizers, dense 16-64-32-32-5",
+        float_networks.dense,
+        data.jets,
+        answers=20_000,
+        peer_answers=20_000,
+        calibration=1_000,
+        targets=NEAR,
+        speed=False,
+    ),
+    "residual_float": Case(
+        "Keras without quantizers, digits of 28 x 28, convolutions with batch normalisation around a skip connection",
+        float_networks.residual,
+        data.large_digits,
+        epochs=12,
+        training_samples=8_000,
+        batch=64,
+        answers=10_000,
+        peer_answers=2_000,
+        calibration=1_000,
+        targets=NEAR,
+        speed=False,
+        requires=("sklearn",),
+    ),
+    "series_float": Case(
+        "Keras without quantizers, series of 64 x 2, two 1-D convolutions with pooling, two dense layers",
+        float_networks.one_dimensional,
+        data.waves,
+        batch=128,
+        answers=20_000,
+        peer_answers=5_000,
+        calibration=1_000,
+        targets=NEAR,
+        speed=False,
     ),
 }

@@ -24,13 +24,17 @@ class Ours:
 
         self.model = keras.models.load_model(model, compile=False)
 
-    def convert(self, directory: str, options: Mapping[str, Any]) -> float:
-        """Convert the model and write the project into a fresh folder, without proving it."""
+    def convert(self, directory: str, options: Mapping[str, Any], calibration: str | None) -> float:
+        """Convert the model and write the project into a fresh folder, without proving it.
+
+        `calibration` is a file of samples, for a network without quantizers.
+        """
         from keras_hls import export_hls
 
+        samples = None if calibration is None else np.load(calibration)
         shutil.rmtree(directory, ignore_errors=True)
         begin = time.perf_counter()
-        export_hls(self.model, directory, verify=False, **options)
+        export_hls(self.model, directory, calibration=samples, verify=False, **options)
         return time.perf_counter() - begin
 
     def build(self, directory: str) -> float:
@@ -46,13 +50,13 @@ class Ours:
         self.project = self._project(directory)
         self.project.simulation.build()
 
-    def answer(self, samples: str, output: str) -> None:
-        """Save what the C-simulation answers to all samples of a file."""
-        np.save(output, self.project.predict(np.load(samples), threads=1))
+    def answer(self, samples: str, output: str, count: int) -> None:
+        """Save what the C-simulation answers to the first samples of a file."""
+        np.save(output, self.project.predict(np.load(samples)[:count], threads=1))
 
-    def simulate(self, samples: str, count: int) -> float:
-        """Run the C-simulation in one thread, floats in and floats out."""
-        return _timed(lambda x: self.project.predict(x, threads=1), repeated(samples, count))
+    def simulate(self, samples: str, count: int, threads: int | None = 1) -> float:
+        """Run the C-simulation in so many threads, None for one a core; floats in and floats out."""
+        return _timed(lambda x: self.project.predict(x, threads=threads), repeated(samples, count))
 
     def simulate_integers(self, samples: str, count: int) -> float:
         """Run the C-simulation in one thread, integers in and out: no conversion from and to floats."""

@@ -68,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     if sentence:
         print(sentence)
+    if (busy := result["machine"]["load_before"]) is not None:
+        print(f"Load before: {busy:.1f} on {result['machine']['cores']} cores.")
     failed = False
     peer = f"hls4ml {result['software'].get('hls4ml', '')}".strip() if with_peer else "peer"
     shared = measure_import(max(settings.repetitions, 3))
@@ -93,7 +95,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "measures": {row.key: row.to_dict() for row in run.rows},
         }
         if run.about:
-            print(f"{run.about['weights']:,} weights, {run.about['zero_weights']:.0%} of them zero after quantization")
+            print(
+                f"{run.about['weights']:,} weights, {run.about['zero_weights']:.0%} of them zero after quantization; accuracy"
+                f" in training {run.about['accuracy']:.1%}"
+            )
         print("\n" + table(run.rows, peer))
         for note in run.notes:
             print(note)

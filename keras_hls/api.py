@@ -55,7 +55,7 @@ def snapshot(model: Any, *, calibration: Samples | None = None, **options: Any) 
     typed = choose_types(
         graph, chosen, calibration, lambda x, before: live_model.reference(model, before)(x), caster=Quantize
     )
-    graph = prepare(typed, softmax=chosen.softmax)
+    graph = prepare(typed, softmax=chosen.softmax, stays=lambda node: chosen.shares(node.layer))
     chosen.plans(graph)
     return Snapshot(graph, chosen)
 

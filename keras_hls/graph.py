@@ -416,6 +416,8 @@ class Node:
     keeps : Fixed, optional
         Where readers need the value's low bits alone: the type that it is kept in, modulo its range, with all its
         fractional bits.
+    width : int
+        How many bits the value has then, at most, before it is kept in fewer.
     """
 
     name: str
@@ -423,6 +425,7 @@ class Node:
     inputs: tuple[str, ...] = ()
     layer: str = ""
     keeps: Fixed | None = None
+    width: int = 0
 
 
 @dataclass(frozen=True)

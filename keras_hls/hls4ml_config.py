@@ -6,13 +6,27 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_hls.errors import InvalidOption
-from keras_hls.passes.calibrate import EVERY
+from keras_hls.passes.calibrate import AUTO, EVERY
 
 # What hls4ml needs to be told and we needn't: accumulators and tables are exact here, whatever their size.
-_NEEDLESS = frozenset({"Trace", "TraceOutput", "TableSize", "TableRangePower2", "BramFactor", "accum", "table"})
+_NEEDLESS = frozenset(
+    {
+        *("Trace", "TraceOutput", "TableSize", "TableRangePower2", "BramFactor", "ConvImplementation"),
+        *("accum", "table", "exp_table", "inv_table", "inv_inp", "maximum", "backend"),
+    }
+)
 # Values that ask for nothing.
-_NEUTRAL = {"ParallelizationFactor": 1, "Compression": False, "PipelineStyle": "auto", "Skip": False}
-_VARIABLES = {"result": "result", "weight": "weight", "bias": "bias", "default": "default"}
+_NEUTRAL = {
+    "ParallelizationFactor": 1,
+    "Compression": False,
+    "PipelineStyle": "auto",
+    "Skip": False,
+    "Implementation": "stable",
+}
+_VARIABLES = {
+    **{name: name for name in ("result", "weight", "bias", "default")},
+    **dict.fromkeys(("scale", "embeddings", "param"), "weight"),
+}
 
 
 def translate(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,7 +36,8 @@ def translate(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     ----------
     config : mapping
         With "Model" and "LayerName", as ``hls4ml.utils.config_from_keras_model`` makes it: "Precision", "ReuseFactor" and
-        "Strategy". Types "auto" are left to us.
+        "Strategy". Types "auto" follow from calibration samples; without any, they are the model's. A "LayerType" must say
+        nothing else.
     options : mapping
         Further options; they must not say what the config says.
 
@@ -34,7 +49,7 @@ def translate(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(config, Mapping):
         raise InvalidOption(f"hls_config must be a dict of hls4ml's kind, not {config!r}")
     for key in config:
-        if key not in ("Model", "LayerName", "IOType", "Backend", "HLSConfig"):
+        if key not in ("Model", "LayerName", "LayerType", "IOType", "Backend", "HLSConfig"):
             raise InvalidOption(
                 f"hls_config[{key!r}] can't be taken account of; leave it out (known: Model, LayerName)"
             )
@@ -49,13 +64,21 @@ def translate(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
         found["backend"] = config["Backend"]
     model = _section(config.get("Model", {}), "hls_config['Model']")
     found |= {key: model[key] for key in ("strategy", "reuse_factor") if key in model}
+    for kind, entry in config.get("LayerType", {}).items():
+        own = _section(entry, f"hls_config['LayerType'][{kind!r}]")
+        types = own.pop("precision", {})
+        if own or set(types.values()) - {AUTO}:
+            raise InvalidOption(
+                f"hls_config['LayerType'][{kind!r}] can't be taken account of; say it by name, in 'LayerName'"
+            )
     precision: dict[str, Any] = {EVERY: model["precision"]} if "precision" in model else {}
     layers: dict[str, Any] = {}
     for name, entry in config.get("LayerName", {}).items():
         own = _section(entry, f"hls_config['LayerName'][{name!r}]")
         if types := own.pop("precision", None):
             precision[name] = types
-        if own:
+        # hls4ml has names for layers that are none, such as "dense_relu", and says of each what it says of all.
+        if own := {key: value for key, value in own.items() if key not in model or model[key] != value}:
             layers[name] = own
     if precision:
         found["precision"] = precision
@@ -91,7 +114,7 @@ def _types(value: Any, where: str) -> dict[str, str]:
         raise InvalidOption(f"{where}['Precision'] must be a type or a dict of types, not {value!r}")
     found: dict[str, str] = {}
     for key, text in value.items():
-        if text in ("auto", None) or key in _NEEDLESS or key in ("maximum", "backend"):
+        if text is None or key in _NEEDLESS:
             continue
         if key not in _VARIABLES:
             raise InvalidOption(f"{where}['Precision'][{key!r}] can't be taken account of; leave it out")

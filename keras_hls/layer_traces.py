@@ -32,7 +32,7 @@ class LayerTrace:
         Name of the layer; "shared#2" is its second call, "outer/inner" one inside of another.
     note : str
         How the values are seen: "before softmax" where the host applies that; "as read" where they are cast already, as the
-        next layer does it (those of Keras aren't, but are compared so).
+        next layer does it (those of Keras aren't, but are compared so); "without dead channels" where some don't matter.
     kind : TensorType or None
         What the hardware's values can be; None if it has none of this layer alone, as where a layer is part of another.
     tolerance : float

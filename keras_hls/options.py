@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 from keras_hls.errors import InvalidOption, TooWide, did_you_mean
 from keras_hls.fixed import Fixed
 from keras_hls.graph import STRATEGIES, Graph, Plan, check_plan
 from keras_hls.hls4ml_config import translate
-from keras_hls.passes.calibrate import EVERY, Precision
+from keras_hls.passes.calibrate import AUTO, EVERY, Precision
 
 #: What an entry of ``layers`` may hold.
 LAYER_OPTIONS = ("strategy", "reuse_factor")
@@ -66,8 +66,8 @@ class Options:
         Whether a softmax at an output is left to whoever reads the hardware's answer (argmax doesn't need it), or computed.
     precision : str or mapping, optional
         Types of layers that have no quantizers: one for all, as "fixed<16, 6>", or by layer, where an entry is a type or a
-        dict of types for "result", "weight" and "bias", and "*" stands for all others. What isn't named follows from
-        calibration samples.
+        dict of types for "result", "weight" and "bias", and "*" stands for all others. What isn't named, or is "auto",
+        follows from calibration samples.
     bits : int
         Bits of the types that follow from calibration samples.
     max_error : float, optional
@@ -134,6 +134,7 @@ class Options:
         error = self.max_error
         if error is not None and (not _is_number(error) or not 0 < error < float("inf")):
             raise InvalidOption(f"max_error must be a positive number, not {error!r}")
+        object.__setattr__(self, "max_error", None if error is None else float(error))
         self.precisions()
 
     def precisions(self) -> Precision:
@@ -141,7 +142,7 @@ class Options:
         given = {EVERY: self.precision} if isinstance(self.precision, str) else self.precision or {}
         if not isinstance(given, Mapping):
             raise InvalidOption(f"precision must be a type such as 'fixed<16, 6>', or a dict by layer, not {given!r}")
-        layers = {}
+        layers: dict[str, dict[str, Fixed | None]] = {}
         for name, entry in given.items():
             where = "precision" if isinstance(self.precision, str) else f"precision[{name!r}]"
             if isinstance(entry, str):
@@ -168,6 +169,14 @@ class Options:
                 raise InvalidOption(f"Option {name!r} is unknown.{did_you_mean(name, known)} Known: {', '.join(known)}")
         return cls(**options)
 
+    def shares(self, layer: str) -> bool:
+        """Whether a layer's multipliers are used several times for a sample."""
+        plan = self._plan(layer)
+        return plan.strategy == "Resource" and plan.reuse_factor > 1
+
+    def _plan(self, layer: str) -> Plan:
+        return Plan(**{"strategy": self.strategy, "reuse_factor": self.reuse_factor, **self.layers.get(layer, {})})
+
     def plans(self, graph: Graph) -> dict[str, Plan]:
         """Return how each node is to be built.
 
@@ -176,7 +185,9 @@ class Options:
         InvalidOption
             If `layers` names a layer that isn't there, or a reuse factor doesn't fit.
         """
-        names = {node.layer for node in graph}
+        left = {node.layer for node in graph}
+        # Of a layer that changes nothing, or is never needed, no node is left.
+        names = left | {label.split("#")[0] for label in graph.places}
         for name in self.layers:
             if name not in names:
                 raise InvalidOption(
@@ -186,16 +197,14 @@ class Options:
             shares = any(
                 node.op.reuse_factors(*graph.input_types(node)) != (1,) for node in graph if node.layer == name
             )
-            if self.layers[name].get("reuse_factor", 1) != 1 and not shares:
+            if self.layers[name].get("reuse_factor", 1) != 1 and name in left and not shares:
                 raise InvalidOption(f"Layer {name!r} has no multipliers to share, so its reuse_factor must be 1")
-        default = {"strategy": self.strategy, "reuse_factor": self.reuse_factor}
-        return {
-            node.name: check_plan(node, Plan(**{**default, **self.layers.get(node.layer, {})}), graph.input_types(node))
-            for node in graph
-        }
+        return {node.name: check_plan(node, self._plan(node.layer), graph.input_types(node)) for node in graph}
 
 
-def _fixed(what: str, text: Any) -> Fixed:
+def _fixed(what: str, text: Any) -> Fixed | None:
+    if text == AUTO:
+        return None
     if not isinstance(text, str):
         raise InvalidOption(f"{what} must be a type such as 'fixed<16, 6>', not {text!r}")
     try:
@@ -213,7 +222,7 @@ def _one_of(what: str, value: Any, known: Iterable[str]) -> None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _check_plan(where: str, entry: Mapping[str, Any]) -> None:

@@ -20,19 +20,21 @@ from keras_hls import storage
 from keras_hls.cost import ResourceEstimate
 from keras_hls.cost import estimate as estimate_cost
 from keras_hls.differences import Difference
-from keras_hls.errors import HLSError, InvalidData, InvalidOption, OutputFolderError, VerificationError
+from keras_hls.errors import HLSError, HLSWarning, InvalidData, InvalidOption, OutputFolderError, VerificationError
 from keras_hls.folder import check_target, write_file, write_folder
 from keras_hls.graph import Graph
 from keras_hls.layer_traces import Trace
 from keras_hls.options import Options, identifier
 from keras_hls.sim.emulator import Emulator, Samples, predict, sample_arrays, to_raw
 from keras_hls.tracer import keras_answers, samples_to_trace, traces
-from keras_hls.verification import sample_inputs
+from keras_hls.verification import Verification, sample_inputs
 
 if TYPE_CHECKING:
     from keras_hls.project import Project
 
 _SUFFIX = ".khls"
+#: Part of the samples that may have another argmax where types were chosen.
+_FEW = 0.01
 #: Samples of the test bench, at most.
 _BENCH = 100
 
@@ -225,7 +227,20 @@ class Snapshot:
                     f"Project {str(folder)!r} doesn't answer as the model does. {project.verification}"
                     + _first_difference(project, samples, project.verification.examples)
                 )
+            _warn_if_far(project.verification)
         return project
+
+
+def _warn_if_far(found: Verification) -> None:
+    """Warn if the types that were chosen are too coarse to be useful."""
+    if found.chosen and found.argmax_different > _FEW * found.samples:
+        warnings.warn(
+            f"Only {1 - found.argmax_different / found.samples:.1%} of the samples keep their argmax, and the outputs are off by at"
+            f" most {found.largest_difference:g}: pass more bits=, or max_error=. print(project.compare(samples)) says where"
+            " it comes from",
+            HLSWarning,
+            stacklevel=4,
+        )
 
 
 def _first_difference(project: Project, samples: Samples, examples: Sequence[int]) -> str:

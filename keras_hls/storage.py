@@ -84,6 +84,8 @@ def to_json(graph: Graph) -> dict[str, Any]:
                 "fields": {name: _encode(value) for name, value in op_fields(node.op).items()},
                 "inputs": list(node.inputs),
                 "layer": node.layer,
+                "keeps": _encode(node.keeps),
+                "width": node.width,
             }
             for node in graph.nodes
         ],
@@ -127,7 +129,8 @@ def _graph(stored: dict[str, Any]) -> Graph:
                 f"Stored graph holds an op {item['op']!r} that isn't known; import the module that defines it"
             )
         op = Op.registry[item["op"]](**{name: _decode(value) for name, value in item["fields"].items()})
-        nodes.append(Node(item["name"], op, tuple(item["inputs"]), item["layer"]))
+        about = tuple(item["inputs"]), item["layer"], _decode(item["keeps"]), item["width"]
+        nodes.append(Node(item["name"], op, *about))
     keys = ("outputs", "output_names", "notes", "host", "chosen")
     outputs, output_names, notes, host, chosen = (tuple(stored[key]) for key in keys)
     places = {label: None if place is None else Place(*_decode(place)) for label, place in stored["places"]}

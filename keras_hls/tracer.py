@@ -75,7 +75,8 @@ def traces(
             mine, theirs = (
                 None if raw is None else _arranged(raw[place.node], place, kind) for raw in (emulated, simulated)
             )
-            note = f"before {place.before}" if place.before else "as read" if place.casts else ""
+            notes = [f"before {place.before}"] if place.before else ["as read"] if place.casts else []
+            note = ", ".join([*notes, *(["without dead channels"] if place.channels else [])])
             off = allowed[place.node] + place.off
             layers.append(LayerTrace(label, note, kind, off, place.casts, own, mine, theirs))
         yield Trace(len(inputs[0]), layers)

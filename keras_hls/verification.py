@@ -209,7 +209,8 @@ def inexact_layers(graph: Graph) -> tuple[str, ...]:
     names = [
         node.layer
         for node in graph
-        if not isinstance(node.op, Input) and int(graph.types[node.name].widths.max(initial=0)) > _FLOAT32_BITS
+        if not isinstance(node.op, Input)
+        and max(int(graph.types[node.name].widths.max(initial=0)), node.width) > _FLOAT32_BITS
     ]
     return tuple(dict.fromkeys(names))
 

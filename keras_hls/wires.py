@@ -58,19 +58,19 @@ class Channels(Op):
     fill: Constant
 
     @classmethod
-    def between(cls, given: BoolArray, wanted: BoolArray, values: Constant) -> Channels:
+    def between(cls, given: BoolArray, wanted: BoolArray, known: BoolArray, values: Constant) -> Channels:
         """Return the op that turns a tensor with the `given` channels alone into one with those that are `wanted`.
 
         Parameters
         ----------
-        given, wanted : bool arrays
-            By channel of the whole tensor.
+        given, wanted, known : bool arrays
+            By channel of the whole tensor. What isn't given is known.
         values : Constant
-            By channel of the whole tensor, what is known of those that aren't given.
+            By channel of the whole tensor: of those that are known.
         """
-        index = np.where(given, np.cumsum(given) - 1, -1)[wanted]
-        known = Constant(np.where(index < 0, values.raw[wanted], 0), values.frac)
-        return cls(Constant(index, 0), known if known.raw.any() else Constant(known.raw, 0))
+        index = np.where(known, -1, np.cumsum(given) - 1)[wanted]
+        fill = Constant(np.where(index < 0, values.raw[wanted], 0), values.frac)
+        return cls(Constant(index, 0), fill if fill.raw.any() else Constant(fill.raw, 0))
 
     @property
     def _filled(self) -> BoolArray:

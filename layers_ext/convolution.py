@@ -164,15 +164,17 @@ class Convolution(Op):
     def needs(self, wanted: BoolArray, *inputs: TensorType) -> Needs:
         (x,) = inputs
         groups = wanted.reshape(self.groups, -1).any(1)
-        if self.groups > 1:
+        taken = np.repeat(groups, self._inputs)
+        if groups.sum() > 1:
             # The channels of a group come and go together.
-            return Needs(np.repeat(groups, wanted.size // self.groups), (np.repeat(groups, self._inputs),))
+            return Needs(np.repeat(groups, wanted.size // self.groups), (taken,))
         known = same_everywhere(x)
         if self._pads(x):
             # Padding is 0, whatever a channel is.
             known &= (x.low == 0).reshape(-1, x.channels).all(0)
         used = self.kernel.raw.reshape(-1, *self.kernel.shape[-2:])[..., wanted].any((0, 2))
-        return Needs(wanted, (used & ~known,))
+        taken[taken] = used & ~known[taken]
+        return Needs(wanted, (taken,))
 
     def _pads(self, x: TensorType) -> bool:
         """Whether any window reaches beyond the image, or between its elements."""
@@ -183,22 +185,21 @@ class Convolution(Op):
         (channels,) = given
         if made.all() and channels.all():
             return self
-        if self.groups > 1:
-            groups = made.reshape(self.groups, -1)[:, 0]
-            if not np.array_equal(channels, np.repeat(groups, self._inputs)):
-                return None
-            kernel, bias = self.kernel.map(lambda a: a[..., made]), self.bias
-            return replace(
-                self,
-                kernel=kernel,
-                bias=None if bias is None else bias.map(lambda a: a[made]),
-                groups=int(groups.sum()),
-            )
-        bias = with_known(self.kernel, self.bias, x, ~channels)
+        groups = made.reshape(self.groups, -1).any(1)
+        own = np.repeat(groups, self._inputs)
+        if (channels & ~own).any():
+            return None
+        kernel, bias = self.kernel, self.bias
+        if groups.sum() == 1:
+            bias = with_known(kernel, bias, _picked(x, own), ~channels[own])
+            kernel = kernel.map(lambda a: a[..., channels[own], :])
+        elif not np.array_equal(channels, own):
+            return None
         return replace(
             self,
-            kernel=self.kernel.map(lambda a: a[..., channels, :][..., made]),
+            kernel=kernel.map(lambda a: a[..., made]),
             bias=None if bias is None else bias.map(lambda a: a[made]),
+            groups=int(groups.sum()),
         )
 
     @property
@@ -275,6 +276,11 @@ class Convolution(Op):
             return resource_kernel(windows, self.kernel, self.bias, self.groups, width, plan.reuse_factor)
         kernel, bias, frac = aligned(x, self.kernel, self.bias)
         return latency_kernel(windows, Constant(kernel, frac - x.frac), Constant(bias, frac), self.groups, width)
+
+
+def _picked(x: TensorType, channels: BoolArray) -> TensorType:
+    """The type of some channels alone."""
+    return TensorType(x.low[..., channels], x.high[..., channels], x.frac, x.zeros[..., channels])
 
 
 def _met(window: Window) -> Any:

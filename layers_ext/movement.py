@@ -355,10 +355,8 @@ class Concatenate(Op):
 
     def _parts(self, channels: BoolArray, *inputs: TensorType) -> tuple[BoolArray, BoolArray]:
         """Channels of the output, by the input that they are from."""
-        first, second = inputs
-        if self.axis % len(first.shape) < len(first.shape) - 1:
-            return channels, channels
-        return channels[: first.channels], channels[first.channels :]
+        rank, first = len(inputs[0].shape), inputs[0].channels
+        return (channels, channels) if self.axis % rank < rank - 1 else (channels[:first], channels[first:])
 
     def needs(self, wanted: BoolArray, *inputs: TensorType) -> Needs:
         return Needs(wanted, self._parts(wanted, *inputs))

@@ -159,6 +159,8 @@ class _Design:
         self.epsilon = round(added * (1 << self.up))
         self.floor = max(int(least * (1 << self.up)), 1)
         largest = max((squares << self.up) + self.epsilon, self.floor)
+        if largest >= 1 << (MAX_BITS - 1):
+            raise TooWide(f"epsilon and {n} squares of values as fine as these need more than {MAX_BITS} bits")
         self.width = max(largest.bit_length() + largest.bit_length() % 2, 2)
         # A total that is off by a part of itself puts its root off by less.
         off = abs(self.epsilon - added * (1 << self.up)) / (least * (1 << self.up))

@@ -20,6 +20,7 @@ from keras_hls.fixed import (
     IntArray,
     Quantization,
     TensorType,
+    composed,
 )
 from keras_hls.graph import Kernel, Op, Plan, Unit, Work
 from keras_hls.layers_ext.axes import channel_constants, permuted_constants
@@ -61,6 +62,10 @@ class Quantize(Op):
 
     def _arranged(self, arrange: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Op:
         return Quantize(self.formats.map(arrange))
+
+    def fused(self, cast: Formats, *inputs: TensorType) -> Op | None:
+        both = composed(self.formats, cast, inputs[0])
+        return None if both is None else Quantize(both)
 
     def identity(self, *inputs: TensorType) -> bool:
         cast = self._on(*inputs)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import keras_hls
-from keras_hls.errors import InvalidData, InvalidOption, UnsupportedModel
+from keras_hls.errors import HLSWarning, InvalidData, InvalidOption, UnsupportedModel
 
 keras = pytest.importorskip("keras")
 hgq_layers = pytest.importorskip("hgq.layers")
@@ -78,6 +78,14 @@ def test_an_export_is_verified_and_reported(tmp_path, make):
     assert keras_hls.load(tmp_path / "net").graph.chosen == found.chosen
 
 
+def test_an_export_that_is_far_off_says_so(tmp_path):
+    with pytest.warns(
+        HLSWarning, match=r"^Only \d+\.\d% of the samples keep their argmax, .* pass more bits=, or max_error="
+    ):
+        project = keras_hls.export_hls(cnn(), tmp_path / "net", calibration=IMAGES, bits=3)
+    assert project.verification.argmax_different > 3
+
+
 @pytest.mark.parametrize("error", [0.5, 0.05, 0.005])
 def test_an_error_budget_takes_the_fewest_bits(error):
     model = cnn()
@@ -87,6 +95,13 @@ def test_an_error_budget_takes_the_fewest_bits(error):
     bits = max(int(n.op.cast.width.max()) for n in snapshot.graph if n.op.cast is not None)
     fewer = keras_hls.snapshot(model, calibration=IMAGES, bits=bits - 1)
     assert np.abs(fewer.predict(IMAGES) - wanted).max() > error
+
+
+def test_an_error_budget_may_be_any_number():
+    options = keras_hls.snapshot(
+        mlp(), calibration=X[:50], max_error=np.float32(0.5), clock_period=np.float64(4)
+    ).options
+    assert [type(options.max_error), type(options.clock_period)] == [float, float]
 
 
 def test_an_error_budget_is_for_what_goes_into_a_softmax_at_the_end():
@@ -100,6 +115,19 @@ def test_budgets_that_can_not_be_kept_are_refused():
         keras_hls.snapshot(cnn(), calibration=IMAGES, max_error=1e-12)
     with pytest.raises(InvalidOption, match="max_error is measured on samples; pass calibration="):
         keras_hls.snapshot(cnn(), precision="fixed<16, 6>", max_error=0.1)
+
+
+def test_columns_of_very_different_sizes_behind_a_normalization():
+    """Age, income and a ratio: each enters in a type of its own."""
+    sizes = np.array([1, 30, 1e5, 1e-2, 1, 1, 1, 1])
+    columns = (X + 1) * sizes
+    front = L.Normalization()
+    front.adapt(columns.astype("float32"))
+    model = keras.Sequential([keras.Input((8,)), front, L.Dense(16, activation="relu"), L.Dense(4)])
+    wanted = keras.ops.convert_to_numpy(model(columns))
+    answers = keras_hls.snapshot(model, calibration=columns).predict(columns)
+    assert np.abs(answers - wanted).max() < 0.005
+    assert (answers.argmax(-1) == wanted.argmax(-1)).mean() >= 0.99
 
 
 def test_one_type_for_all():
@@ -135,6 +163,7 @@ def test_a_config_of_hls4ml():
         ({"precision": "float"}, "precision: Type must be like"),
         ({"precision": {"first": 3}}, r"precision\['first'\] must be a type or a dict"),
         ({"precision": {"first": {"accum": "fixed<8,4>"}}}, "key must be 'result' or 'weight' or 'bias', not 'accum'"),
+        ({"precision": {"first": {"weight": "automatic"}}}, "Type must be like"),
         ({"precision": {"frist": "fixed<8,4>"}}, "'frist', which isn't a layer of the model. Did you mean 'first'"),
         ({"bits": 1}, "bits must be an integer from 2 to 24, not 1"),
         ({"bits": 8.5}, "bits must be an integer"),
@@ -199,6 +228,8 @@ def test_the_callback_takes_samples(tmp_path):
     assert all(np.isfinite(history.history["hls_lut"]))
     assert ours.project is not None
     assert ours.verification.ok
+    # Both of the same epoch.
+    assert ours.verification.largest_difference < 0.02
 
 
 def test_a_float_layer_trains_no_differently_for_being_watched(tmp_path):

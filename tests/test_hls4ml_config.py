@@ -72,14 +72,45 @@ def test_what_config_from_keras_model_makes():
         "reuse_factor": 1,
         "precision": {
             "*": {"result": "fixed<16,6>", "weight": "fixed<16,6>", "bias": "fixed<16,6>"},
-            "fc1": {"weight": "fixed<8,2>", "result": "ap_fixed<12,4>"},
+            "fc1": {"weight": "fixed<8,2>", "bias": "auto", "result": "ap_fixed<12,4>"},
+            "fc1_tanh": {"result": "auto"},
         },
         "layers": {"fc1": {"reuse_factor": 4, "strategy": "Resource"}},
     }
     chosen = Options.of(hls_config=config)
     assert chosen.precisions().of("fc1", "weight") == Fixed(True, 8, 2)
-    assert chosen.precisions().of("fc1", "bias") == Fixed(True, 16, 6)
+    assert chosen.precisions().of("fc1", "bias") is None
+    assert chosen.precisions().given().of("fc1", "bias") == Fixed(True, 16, 6)
     assert chosen.layers == {"fc1": {"reuse_factor": 4, "strategy": "Resource"}}
+
+
+def test_what_it_makes_for_vitis():
+    """With backend="Vitis", hls4ml says of each layer how it is to be built, and invents layers for activations."""
+    table = "fixed<18,8,RND,SAT,0>"
+    config = {
+        "Model": {"Precision": {"default": "fixed<16,6>"}, "ReuseFactor": 1, "Strategy": "Latency"},
+        "LayerName": {
+            "conv": {
+                "ParallelizationFactor": 1,
+                "ConvImplementation": "LineBuffer",
+                "ReuseFactor": 1,
+                "Precision": {"weight": "auto", "bias": "auto", "result": "auto", "accum": "auto"},
+            },
+            "bn": {"Precision": {"scale": "fixed<8,2>", "bias": "auto"}},
+            "conv_softmax": {
+                "ReuseFactor": 1,
+                "Implementation": "stable",
+                "Skip": False,
+                "Precision": {"result": "auto", "exp_table": table, "inv_table": table, "inv_inp": table},
+            },
+        },
+        "LayerType": {"Dense": {"Trace": False, "Precision": {"result": "auto", "weight": "auto"}}},
+    }
+    chosen = Options.of(hls_config=config)
+    assert chosen.layers == {}
+    assert chosen.precisions().of("bn", "weight") == Fixed(True, 8, 2)
+    assert chosen.precisions().of("conv", "weight") is None
+    assert chosen.precisions().of("other", "weight") == Fixed(True, 16, 6)
 
 
 def test_a_whole_config_file():
@@ -94,11 +125,20 @@ def test_a_whole_config_file():
     ("config", "sentence"),
     [
         (3, "must be a dict of hls4ml's kind, not 3"),
-        ({"LayerType": {}}, r"hls_config\['LayerType'\] can't be taken account of"),
+        ({"LayerTypes": {}}, r"hls_config\['LayerTypes'\] can't be taken account of"),
+        (
+            {"LayerType": {"Dense": {"ReuseFactor": 2}}},
+            r"\['LayerType'\]\['Dense'\] can't be .* by name, in 'LayerName'",
+        ),
+        ({"LayerType": {"Dense": {"Precision": "fixed<8,4>"}}}, r"say it by name, in 'LayerName'"),
+        (
+            {"LayerName": {"a": {"Implementation": "legacy"}}},
+            r"\['Implementation'\]='legacy' can't be taken account of",
+        ),
         ({"Model": []}, r"hls_config\['Model'\] must be a dict"),
         ({"Model": {"Compression": True}}, r"\['Compression'\]=True can't be taken account of"),
         ({"LayerName": {"a": {"Skip": True}}}, r"\['LayerName'\]\['a'\]\['Skip'\]=True"),
-        ({"LayerName": {"a": {"Precision": {"inv_table": "fixed<8,4>"}}}}, "inv_table"),
+        ({"LayerName": {"a": {"Precision": {"pointwise_weight": "fixed<8,4>"}}}}, "pointwise_weight"),
         ({"LayerName": {"a": {"Precision": 5}}}, "must be a type or a dict of types, not 5"),
         ({"Model": {"Precision": "float"}}, "Type must be like 'fixed<16, 6>'"),
         ({"Model": {"Strategy": "Unrolled"}}, "strategy must be"),

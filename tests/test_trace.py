@@ -303,6 +303,11 @@ def test_another_model_is_refused(tmp_path):
     wider = keras.Model(x, dense(3, "b")(quantizer("a")(x)))
     with pytest.raises(InvalidModel, match=r"but its layer 'b' answers in shape \(3,\), not \(2,\)$"):
         project.compare(values(), model=wider)
+    x = keras.Input((5,))
+    other = keras.Model(x, dense(2, "b")(quantizer("a")(x)))
+    for ask in (project.compare, project.verify):
+        with pytest.raises(InvalidModel, match=r"was made from, but its inputs have shapes \(5,\), not \(4,\)$"):
+            ask(values(), model=other)
 
 
 def test_without_a_compiler_there_is_a_warning(project, monkeypatch):

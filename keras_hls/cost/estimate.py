@@ -16,6 +16,7 @@ from keras_hls.cost.devices import Device, device
 from keras_hls.cost.silicon import Technology, stage, version, work_silicon
 from keras_hls.errors import HLSError, InvalidOption
 from keras_hls.graph import Graph, Node, Plan
+from keras_hls.graph import work as node_work
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -308,7 +309,7 @@ def estimate(graph: Graph, *, part: str, clock_period: float, plans: Mapping[str
 
 def _row(graph: Graph, node: Node, plan: Plan, technology: Technology) -> tuple[LayerEstimate, bool]:
     """One node's row, and whether the node takes no hardware at all."""
-    work = node.op.work(*graph.input_types(node), plan=plan)
+    work = node_work(node, graph.input_types(node), plan)
     cost = work_silicon(work, technology)
     output = graph.types[node.name]
     row = LayerEstimate(

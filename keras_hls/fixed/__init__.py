@@ -6,7 +6,8 @@ integers, so it is exact; what would need more than 63 bits is refused, never wr
 """
 
 from keras_hls.fixed.casting import Quantization, quantize, rounded_down_terms
-from keras_hls.fixed.floats import FloatCast, from_float
+from keras_hls.fixed.composing import composed
+from keras_hls.fixed.floats import FloatCast, FloatSteps, from_float
 from keras_hls.fixed.formats import MAX_BITS, OVERFLOW, ROUNDING, BoolArray, Fixed, FloatArray, Formats, IntArray
 from keras_hls.fixed.tensors import (
     ZERO_TRAILING,
@@ -28,12 +29,14 @@ __all__ = [
     "Fixed",
     "FloatArray",
     "FloatCast",
+    "FloatSteps",
     "Formats",
     "IntArray",
     "Quantization",
     "Real",
     "TensorType",
     "bit_length",
+    "composed",
     "from_float",
     "quantize",
     "rounded_down_terms",

@@ -90,7 +90,7 @@ class Quantization:
         low, high, over = self._low, self._high, self.overflows
         mode = self.formats.overflow
         if mode == "WRAP":
-            first, last = np.where(over, low, first), np.where(over, high, last)
+            first, last = self._wrapped(first, last, zeros)
         elif mode == "SAT_ZERO":
             # Everything outside becomes 0, so 0 joins what is left of the interval.
             inside = (first <= high) & (last >= low)
@@ -101,11 +101,23 @@ class Quantization:
             last = np.where(over, np.where(inside, np.maximum(kept_high, 0), 0), last)
         else:
             first, last = np.clip(first, low, high), np.clip(last, low, high)
-        if mode != "SAT_ZERO":
-            # A saturated or wrapped value can have any bit that the format has.
+        if mode in ("SAT", "SAT_SYM"):
+            # A saturated value can have any bit that the format has.
             zeros = np.where(over, np.minimum(zeros, self._drop), zeros)
         zeros = np.where(zeros >= ZERO_TRAILING, ZERO_TRAILING, np.maximum(zeros - self.lower, 0))
         return TensorType(first >> self.lower, last >> self.lower, self.formats.frac, zeros)
+
+    def _wrapped(self, first: IntArray, last: IntArray, zeros: IntArray) -> tuple[IntArray, IntArray]:
+        """The ends of intervals of multiples of ``2**zeros`` that wrap around."""
+        bits = np.where(self.overflows, self._drop + np.where(self._live, self.formats.width, 0), 0)
+        turns = (first - self._low) >> bits, (last - self._low) >> bits
+        # What turns round as often at both ends stays an interval; anything else may be any multiple in the range.
+        back = np.where(self.overflows, turns[0] << bits, 0)
+        split = self.overflows & (turns[0] != turns[1])
+        none = split & (zeros >= bits)
+        low = np.where(none, 0, self._low)
+        high = np.where(none, 0, self._low + (np.int64(1) << bits) - (np.int64(1) << np.minimum(zeros, bits)))
+        return np.where(split, low, first - back), np.where(split, high, last - back)
 
     def _prepare(self) -> None:
         """Choose the shortest run of vector operations; scalars where all elements agree (numpy is faster on them)."""

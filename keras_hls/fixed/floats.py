@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,19 @@ from keras_hls.fixed.formats import MAX_BITS, BoolArray, Fixed, FloatArray, Form
 # Bits of raw integers that doubles and single floats hold, with room for a step beyond.
 _EXACT_BITS: dict[np.dtype[Any], int] = {np.dtype(np.float64): 50, np.dtype(np.float32): 22}
 _QUICK_ROUNDING = ("TRN", "RND", "RND_CONV")
+
+
+class FloatSteps(NamedTuple):
+    """A cast where floating-point numbers hold all on the way: ``clip(round(x * scale), low, high) << finer``.
+
+    Each is an array that broadcasts against the samples, or one number. What wraps around isn't clipped: the steps are no
+    answer for it, nor for what overflows the floats.
+    """
+
+    scale: Any
+    low: Any
+    high: Any
+    finer: Any
 
 
 class FloatCast:
@@ -81,6 +94,13 @@ class FloatCast:
             array = array.astype(np.float64, copy=False)
         quick = self._quickly(array) if array.dtype in self._quick and array.size else None
         return self._carefully(array.astype(np.float64, copy=False)) if quick is None else quick
+
+    def steps(self, dtype: npt.DTypeLike) -> FloatSteps | None:
+        """Return how samples are cast in arithmetic of a float type; None if that doesn't hold all on the way."""
+        if (quick := self._quick.get(np.dtype(dtype))) is None:
+            return None
+        scale, low, high = quick
+        return FloatSteps(scale, low, high, self._finer)
 
     def _quickly(self, array: FloatArray) -> IntArray | None:
         """The cast in few passes over the samples; None if it takes more than that."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +54,12 @@ class _Job:
 
 
 def _in_slices(entry: Entry, answer: Callable[[Sequence[Any]], Sequence[Any]], x: Sequence[Any]) -> list[Floats]:
+    wanted, given = [tuple(t.shape[1:]) for t in entry.calls.inputs], [np.shape(a)[1:] for a in x]
+    if wanted != given:
+        raise InvalidModel(
+            f"The model must be the one that the network was made from, but its inputs have shapes"
+            f" {', '.join(map(str, wanted))}, not {', '.join(map(str, given))}"
+        )
     parts = []
     for start in range(0, len(x[0]), _SLICE):
         piece = [np.asarray(a[start : start + _SLICE], t.dtype) for a, t in zip(x, entry.calls.inputs)]
@@ -79,11 +84,10 @@ def _softmax_of(program: Program, output: int) -> tuple[Step, Any]:
 
 
 def _without_activation(layer: Any) -> Any:
-    """A shallow copy of a layer, which shares its weights, without its activation."""
+    """A layer that shares its weights, as they are at any time, without its activation."""
     import keras
 
-    bare = copy.copy(layer)
-    bare.activation = keras.activations.linear
+    bare = _with(layer, "activation", keras.activations.linear)
     return lambda x, **kwargs: type(bare).call(bare, keras.ops.convert_to_tensor(x))
 
 
@@ -129,9 +133,19 @@ def _for_batch(operation: Any, count: int) -> Any:
     for name in ("newshape", "shape"):
         shape = getattr(operation, name, None)
         if isinstance(shape, tuple) and None in shape:
-            operation = copy.copy(operation)
-            setattr(operation, name, tuple(count if n is None else n for n in shape))
+            operation = _with(operation, name, tuple(count if n is None else n for n in shape))
     return operation
+
+
+def _with(operation: Any, name: str, value: Any) -> Any:
+    """An operation that shares all that another has but one attribute.
+
+    Keras copies by saving and loading: weights would be those of now, for ever.
+    """
+    other = object.__new__(type(operation))
+    other.__dict__.update(operation.__dict__)
+    other.__dict__[name] = value
+    return other
 
 
 def layer_outputs(entry: Entry, known: Container[str]) -> Callable[[Sequence[Any]], Mapping[str, Floats]]:

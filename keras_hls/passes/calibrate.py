@@ -7,6 +7,7 @@ the given samples, after everything before it was rounded. So on those samples n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
@@ -14,8 +15,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from keras_hls.errors import InvalidOption, did_you_mean
-from keras_hls.fixed import Constant, Fixed, FloatCast, Formats, IntArray, Real, TensorType, from_float, trailing_zeros
+from keras_hls.errors import InvalidOption, TooWide, did_you_mean
+from keras_hls.fixed import (
+    MAX_BITS,
+    Constant,
+    Fixed,
+    FloatArray,
+    FloatCast,
+    Formats,
+    IntArray,
+    Real,
+    TensorType,
+    from_float,
+    trailing_zeros,
+)
 from keras_hls.graph import Graph, Input, Node, Op, Place, infer, named, op_fields, reals, settle
 from keras_hls.passes.input_types import type_inputs
 from keras_hls.passes.moved_inputs import MovedInputs
@@ -23,8 +36,16 @@ from keras_hls.passes.unquantized import refuse_unquantized, unquantized
 
 #: In a precision by layer: all that have no entry of their own.
 EVERY = "*"
+#: In place of a type: what the samples say.
+AUTO = "auto"
 #: Values of samples that are worked on at a time.
 _CHUNK = 1 << 22
+#: Bits that a table may be looked up with where a user says so.
+_MOST_INDEX = 20
+#: How large a normalised element may usually be.
+_USUAL = 8.0
+#: More fractional bits than any type has, and how many fewer are tried at a time where a layer has too many.
+_FINEST, _COARSER = 1 << 10, 4
 
 
 @dataclass(frozen=True)
@@ -39,17 +60,23 @@ class Precision:
         Of what a table is looked up with, at most.
     layers : mapping
         By layer, types instead of what the data says: of its "result", "weight" and "bias". `EVERY` stands for all layers
-        that it doesn't name.
+        that it doesn't name. None is what the data says; without data, nothing.
     """
 
     bits: int = 16
     index_bits: int = 12
-    layers: Mapping[str, Mapping[str, Fixed]] = field(default_factory=dict)
+    layers: Mapping[str, Mapping[str, Fixed | None]] = field(default_factory=dict)
 
     def of(self, layer: str, what: str) -> Fixed | None:
         """Return the type that a user gave a layer's "result", "weight" or "bias"."""
         every = self.layers.get(EVERY, {})
         return self.layers.get(layer, {}).get(what, every.get(what))
+
+    def given(self) -> Precision:
+        """Return the types that a user gave alone."""
+        return replace(
+            self, layers={n: {k: to for k, to in entry.items() if to is not None} for n, entry in self.layers.items()}
+        )
 
 
 #: Makes the op that casts to formats; passes know none by name.
@@ -81,6 +108,7 @@ def calibrate(
         If a type can be had neither from samples nor from `precision`.
     """
     _check_names(graph, precision)
+    precision = precision if samples is not None else precision.given()
     if samples is None and not all(precision.of(name, "result") for name in unquantized(graph)):
         refuse_unquantized(graph)
     whole, casts = _cast_inputs(graph, precision, samples, caster)
@@ -91,6 +119,9 @@ def _check_names(graph: Graph, precision: Precision) -> None:
     known = {node.layer for node in graph} | {node.name for node in graph}
     own = {node.layer for node in graph if node.op.cast is not None}
     for name in sorted(set(precision.layers) - {EVERY}):
+        # What says nothing may be of another tool's layers.
+        if precision.layers[name] and not any(precision.layers[name].values()):
+            continue
         if name not in known:
             raise InvalidOption(
                 f"precision names {name!r}, which isn't a layer of the model.{did_you_mean(name, known)} Known:"
@@ -112,11 +143,14 @@ def _cast_inputs(
         if not moved.plain[node.name] or getattr(node.op, "port", None) is not None:
             continue
         given = precision.of(node.layer, "result")
+        readers = moved.plain_readers(node.name)
         if given is None:
             assert samples is not None
-            given = _range(samples[i], precision.bits)
-        cast = Node(f"{node.name}_cast", caster(Formats.of(given)), (node.name,), node.layer)
-        instead[node.name] = (cast.name, moved.plain_readers(node.name))
+            formats = _ranges(samples[i], precision.bits, _factors(graph, readers))
+        else:
+            formats = Formats.of(given)
+        cast = Node(f"{node.name}_cast", caster(formats), (node.name,), node.layer)
+        instead[node.name] = (cast.name, readers)
         nodes.append(cast)
     rest = []
     for node in graph:
@@ -130,11 +164,33 @@ def _cast_inputs(
     return whole, {name for name, _ in instead.values()}
 
 
-def _range(values: npt.NDArray[Any], bits: int) -> Fixed:
-    """Return the type of so many bits that holds floating-point values without overflow."""
-    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
-    signed = low < 0
-    return _holding(max(high, -low), signed, bits)
+def _factors(graph: Graph, readers: set[str]) -> FloatArray | None:
+    """Return the factors that bring an input's elements to one scale, if that is what its one reader does; else None."""
+    if len(readers) != 1 or "" in readers:
+        return None
+    scaling = graph[next(iter(readers))].op.scaling
+    return scaling[0].values if scaling is not None and isinstance(scaling[0], Real) else None
+
+
+def _ranges(samples: npt.NDArray[Any], bits: int, factors: FloatArray | None) -> Formats:
+    """Return types of so many bits that hold samples without overflow: one for all, or one for each of some factors.
+
+    Elements that a model brings to one scale may differ by orders of magnitude before, and each needs its own last bit.
+    """
+    values = np.asarray(samples, np.float64)
+    signed = bool(values.min(initial=0) < 0)
+    largest = np.abs(values).max(0, initial=0)
+    whole = float(largest.max(initial=0))
+    if factors is None or factors.ndim > largest.ndim or not largest.size:
+        return Formats.of(_holding(whole, signed, bits))
+    shape = (1,) * (largest.ndim - factors.ndim) + factors.shape
+    alike = tuple(i for i, size in enumerate(shape) if size == 1)
+    with np.errstate(divide="ignore"):
+        # A normalised element that hardly varies in these samples may elsewhere.
+        usual = np.minimum(_USUAL / np.abs(factors.reshape(shape)), whole)
+    held = np.maximum(largest.max(alike, keepdims=True), usual)
+    integer = [_holding(float(one), signed, bits).integer for one in held.reshape(-1)]
+    return Formats(np.asarray(signed), np.asarray(bits), np.asarray(integer).reshape(held.shape), "RND", "SAT")
 
 
 def _holding(largest: float, signed: bool, bits: int) -> Fixed:
@@ -146,20 +202,35 @@ def _holding(largest: float, signed: bool, bits: int) -> Fixed:
     return Fixed(signed, bits, exponent + signed, "RND", "SAT")
 
 
-def _constant(real: Real, given: Fixed | None, bits: int, what: str) -> Constant:
+def _constant(real: Real, to: Fixed, what: str, given: bool) -> Constant:
     """Return weights as integers, rounded to nearest."""
-    to = given or _holding(float(np.abs(real.values).max(initial=0)), True, bits)
     nearest = Formats.of(Fixed(to.signed, to.width, to.integer, "RND", "SAT"))
     raw = from_float(real.values, nearest)
-    if (
-        given is not None
-        and np.abs(np.ldexp(raw.astype(np.float64), -to.frac) - real.values).max(initial=0) >= 2.0**-to.frac
-    ):
+    if given and np.abs(np.ldexp(raw.astype(np.float64), -to.frac) - real.values).max(initial=0) >= 2.0**-to.frac:
         worst = float(real.values.flat[np.abs(real.values).argmax()])
         raise InvalidOption(f"{what} must fit {to}, but one is {worst:g}; give it more integer bits")
-    # Low bits that none of them has would only widen every product.
-    spare = int(trailing_zeros(raw).min(initial=62)) % 63 if raw.any() else 0
-    return Constant(raw >> spare, to.frac - spare) if raw.any() else Constant(raw, 0)
+    return _shortest(raw, to.frac)
+
+
+def _significant(real: Real, bits: int, finest: int) -> Constant:
+    """Return factors as integers, each rounded to so many bits of its own, as far as the finest of them allows."""
+    exponents = np.frexp(real.values)[1][real.values != 0]
+    most = int(exponents.max(initial=0))
+    frac = min(bits - 1 - int(exponents.min(initial=most)), MAX_BITS - 2 - most, finest)
+    own = np.minimum(bits - 1 - np.frexp(real.values)[1], frac)
+    return _shortest(np.ldexp(np.rint(np.ldexp(real.values, own)), frac - own).astype(np.int64), frac)
+
+
+def _known(value: Any) -> bool:
+    return isinstance(value, Constant) and not isinstance(value, Real)
+
+
+def _shortest(raw: IntArray, frac: int) -> Constant:
+    """Return integers without the low bits that none of them has, which would only widen every product."""
+    if not raw.any():
+        return Constant(raw, min(frac, 0))
+    spare = int(trailing_zeros(raw).min(initial=62)) % 63
+    return Constant(raw >> spare, frac - spare)
 
 
 class _Calibration:
@@ -183,6 +254,8 @@ class _Calibration:
         self.renamed: dict[str, str] = {}
         #: Nodes whose values differ from the model's own floats.
         self.floats: set[str] = set(casts)
+        #: Nodes with values of a type that the user gave.
+        self.given = {name for name in casts if precision.of(graph[name].layer, "result") is not None}
         self.layers: dict[str, None] = {}
         last_reader = {name: node.name for node in graph for name in node.inputs}
         inputs = {node.name: i for i, node in enumerate(graph.inputs)}
@@ -225,10 +298,9 @@ class _Calibration:
         inputs = [self._now(name) for name in node.inputs]
         if (kind := node.op.narrow) is not None and any(name in self.floats for name in inputs):
             inputs = [self._narrowed(node, i, name, kind) for i, name in enumerate(inputs)]
-        types = [self.types[name] for name in inputs]
         own = list(reals(node.op))
-        node = replace(node, op=self._with_constants(node, own), inputs=tuple(inputs))
-        op = settle(node, types, None)
+        node, op = self._fitting(replace(node, inputs=tuple(inputs)), own)
+        types = [self.types[name] for name in node.inputs]
         self.nodes.append(node)
         self.types[node.name] = infer(node, types, op)
         self._follow(node, op, types)
@@ -236,6 +308,8 @@ class _Calibration:
         if own or node.name in self.floats or any(name in self.floats for name in inputs):
             self.floats.add(node.name)
             self.layers[node.layer] = None
+        if node.op.selects and inputs and all(name in self.given for name in node.inputs):
+            self.given.add(node.name)
         given = self._given(node)
         too_wide = self.types[node.name].hull.width > self.precision.bits
         if given is not None or (node.name in self.floats and too_wide and not is_cast and self._leaves(node)):
@@ -263,13 +337,76 @@ class _Calibration:
         handed_on = self._leaves(node) and node.name in self.floats and not node.op.wiring
         return layers.get(EVERY, {}).get("result") if handed_on else None
 
-    def _with_constants(self, node: Node, reals: list[tuple[str, Real]]) -> Op:
+    def _fitting(self, node: Node, own: list[tuple[str, Real]]) -> tuple[Node, Op]:
+        """Return a node with its weights as integers, and its op as settled.
+
+        Where what it computes leaves 63 bits, because some of it is far smaller than the rest, the finest of what has types of
+        our choice is made coarser until it fits.
+        """
+        try:
+            return self._settled(node, own, _FINEST)
+        except TooWide:
+            found = self._coarsened(node, own) if self.follows else None
+            if found is None:
+                raise
+        casts, node, op = found
+        for cast in casts:
+            self._add(cast)
+        return node, op
+
+    def _coarsened(self, node: Node, own: list[tuple[str, Real]]) -> tuple[list[Node], Node, Op] | None:
+        """Return casts that make what a node reads coarser until the result fits, the node and its op; None if none do."""
+        made = op_fields(self._with_constants(node, own, _FINEST)).values()
+        constants = [c for value in made for c in (value if isinstance(value, tuple) else (value,)) if _known(c)]
+        kinds = [*(c.type for c in constants), *(self.types[name] for name in node.inputs)]
+        most = max((kind.frac for kind in kinds), default=0)
+        # By how many bits a factor beside it may make what is lost larger.
+        larger = max((kind.hull.integer for kind in kinds), default=0)
+        for finest in range(most - 1, most - _FINEST, -_COARSER):
+            casts = {name: self._coarser(node, i, finest) for i, name in enumerate(node.inputs)}
+            for cast in filter(None, casts.values()):
+                self.types[cast.name] = infer(cast, [self.types[cast.inputs[0]]])
+            inputs = tuple(name if (cast := casts[name]) is None else cast.name for name in node.inputs)
+            with suppress(TooWide):
+                settled, op = self._settled(replace(node, inputs=inputs), own, finest)
+                result = infer(settled, [self.types[name] for name in inputs], op).hull
+                # What is lost must be far less than what anything takes of the result.
+                little = finest - max(larger, 0) >= 2 * self.precision.bits - result.integer
+                return (list(filter(None, casts.values())), settled, op) if little else None
+        return None
+
+    def _settled(self, node: Node, own: list[tuple[str, Real]], finest: int) -> tuple[Node, Op]:
+        node = replace(node, op=self._with_constants(node, own, finest))
+        types = [self.types[name] for name in node.inputs]
+        op = settle(node, types, None)
+        infer(node, types, op)
+        return node, op
+
+    def _coarser(self, node: Node, i: int, finest: int) -> Node | None:
+        """Return the cast that takes the finest bits from what a node reads, if they are ours to choose; else None."""
+        name = node.inputs[i]
+        kind = self.types[name].hull
+        if name not in self.floats or name in self.given or kind.frac <= finest:
+            return None
+        # Of what is finer than that altogether, nothing is left.
+        width = max(kind.width - kind.frac + finest, 0)
+        formats = Formats(np.asarray(kind.signed), np.asarray(width), np.asarray(width - finest), "RND", "SAT")
+        return Node(f"{node.name}_coarser{i}", self.caster(formats), (name,), node.layer)
+
+    def _with_constants(self, node: Node, reals: list[tuple[str, Real]], finest: int) -> Op:
         made = {}
         for name, real in reals:
             kind = "bias" if name in ("bias", "offset") else "weight"
-            made[id(real)] = _constant(
-                real, self.precision.of(node.layer, kind), self.precision.bits, f"Layer {node.layer!r}: its {name}"
-            )
+            given = self.precision.of(node.layer, kind)
+            bits = self.precision.bits
+            if given is None and node.op.scaling is not None and kind == "weight":
+                made[id(real)] = _significant(real, bits, finest)
+                continue
+            to = given or _holding(float(np.abs(real.values).max(initial=0)), True, bits)
+            if given is None and to.frac > finest:
+                width = max(to.width - to.frac + finest, 2)
+                to = replace(to, width=width, integer=width - finest)
+            made[id(real)] = _constant(real, to, f"Layer {node.layer!r}: its {name}", given is not None)
         changed: dict[str, Any] = {}
         for name, value in op_fields(node.op).items():
             if id(value) in made:
@@ -281,7 +418,11 @@ class _Calibration:
     def _narrowed(self, node: Node, i: int, name: str, kind: str) -> str:
         """Cast what an op takes in few bits only, where it has more."""
         bits = min(self.precision.index_bits, self.precision.bits) if kind == "index" else self.precision.bits
-        if self.types[name].hull.width <= bits:
+        kept = self.types[name]
+        if name in self.given and (kind == "value" or kept.hull.width <= _MOST_INDEX):
+            return name
+        # Where each element has its own factor, each has its own type.
+        if (int(kept.widths.max(initial=0)) if node.op.scaling is not None else kept.hull.width) <= bits:
             return name
         to = self._observed(name, bits) if self.follows else self.precision.of(node.layer, "result")
         if to is None:
@@ -297,6 +438,8 @@ class _Calibration:
         formats = Formats.of(given or self._observed(node.name, self.precision.bits))
         cast = Node(f"{node.name}_result", self.caster(formats), (node.name,), node.layer)
         self._add(cast)
+        if given is not None:
+            self.given.add(cast.name)
         self.values.pop(node.name, None)
         self.renamed[node.name] = cast.name
 

@@ -74,30 +74,32 @@ class _Channels:
         return found
 
     def graph(self) -> Graph:
-        moved: dict[str, Place | None] = {}
         for node in self.before:
-            if node.name not in self.needs:
-                moved[node.name] = None
-                continue
-            made = self.needs[node.name].made
-            self.nodes.append(self._node(node))
-            self.views[node.name, made.tobytes()] = node.name
-            if not made.all():
-                moved[node.name] = Place(node.name, channels=tuple(np.flatnonzero(made).tolist()))
+            if node.name in self.needs:
+                self.nodes.append(self._node(node))
+                self.views[node.name, self.needs[node.name].made.tobytes()] = node.name
         outputs = tuple(self._view(name, np.ones_like(self.wanted[name])) for name in self.before.outputs)
         if all(old is new for old, new in zip(self.before.nodes, self.nodes)) and len(self.nodes) == len(self.before):
             return self.before
+        moved = {node.name: self._place(node.name) for node in self.before}
         return replace(self.before.moved(moved), nodes=tuple(self.nodes), outputs=outputs)
+
+    def _place(self, name: str) -> Place | None:
+        """Where what a node's value was is now."""
+        if name not in self.needs:
+            return None
+        made = self.needs[name].made
+        whole = self.views.get((name, np.ones_like(made).tobytes()))
+        return Place(name, channels=tuple(np.flatnonzero(made).tolist())) if whole is None else Place(whole)
 
     def _node(self, node: Node) -> Node:
         needs = self.needs[node.name]
         if isinstance(node.op, Input):
             return node
         if node.inputs and not any(channels.any() for channels in needs.inputs):
-            return replace(node, op=self._known(node, needs.made), inputs=(), keeps=None)
+            return replace(node, op=self._known(node, needs.made), inputs=(), keeps=None, width=0)
         # What is there is taken as it is, if the op can and nothing is missing.
-        given = [self.needs[name].made for name in node.inputs]
-        given = [own if (own & one).sum() == one.sum() and one.any() else one for own, one in zip(given, needs.inputs)]
+        given = [self._given(name, channels) for name, channels in zip(node.inputs, needs.inputs)]
         op = self._pruned(node, needs.made, given)
         if op is None:
             given = list(needs.inputs)
@@ -105,6 +107,11 @@ class _Channels:
         assert op is not None, f"{type(node.op).__name__} must take the channels that it needs"
         inputs = tuple(self._view(name, channels) for name, channels in zip(node.inputs, given) if channels.any())
         return node if (op, inputs) == (node.op, node.inputs) else replace(node, op=op, inputs=inputs)
+
+    def _given(self, name: str, channels: BoolArray) -> BoolArray:
+        """The channels that a node makes, if some are needed and these are among them; else those that are needed."""
+        made = self.needs[name].made if channels.any() else channels
+        return made if (made | ~channels).all() else channels
 
     def _pruned(self, node: Node, made: BoolArray, given: list[BoolArray]) -> Op | None:
         if made.all() and all(channels.all() for channels in given):
@@ -119,10 +126,14 @@ class _Channels:
         """Return the node that has some channels of another one, which may not make some that are known."""
         key = name, channels.tobytes()
         if key not in self.views:
-            kind, layer = self.before.types[name], self.before[name].layer
-            values = Constant(kind.low.reshape(-1, kind.channels)[0], kind.frac)
-            op = Channels.between(self.needs[name].made, channels, values)
-            self.nodes.append(Node(self._free(f"{name}_channels"), op, (name,), layer))
+            kind, node = self.before.types[name], self.before[name]
+            same = _same(kind)
+            if same[channels].all():
+                op, inputs = self._known(node, channels), ()
+            else:
+                values = Constant(kind.low.reshape(-1, kind.channels)[0], kind.frac)
+                op, inputs = Channels.between(self.needs[name].made, channels, same, values), (name,)
+            self.nodes.append(Node(self._free(f"{name}_channels"), op, inputs, node.layer))
             self.views[key] = self.nodes[-1].name
         return self.views[key]
 

@@ -22,10 +22,10 @@ def fold_scales(graph: Graph) -> Graph:
             continue
         before = node.inputs[0]
         source = renamed.get(before, before)
-        if before in graph.outputs or graph.readers[before] != (node,):
+        if before in graph.outputs or graph.readers[before] != (node,) or graph[before].keeps is not None:
             continue
         folded = ops.get(source, graph[source].op).scaled(*node.op.scaling)
         if folded is not None:
             ops[source] = folded
             renamed[node.name] = source
-    return graph.fused(ops, renamed)
+    return graph.fused(ops, renamed) if renamed else graph

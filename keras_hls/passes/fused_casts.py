@@ -22,7 +22,7 @@ def fuse_casts(graph: Graph) -> Graph:
         while source.name in renamed:
             source = graph[renamed[source.name]]
         before = node.inputs[0]
-        if before in graph.outputs or graph.readers[before] != (node,):
+        if before in graph.outputs or graph.readers[before] != (node,) or source.keeps is not None:
             continue
         fused = ops.get(source.name, source.op).fused(node.op.cast, *graph.input_types(source))
         if fused is not None:
@@ -30,4 +30,4 @@ def fuse_casts(graph: Graph) -> Graph:
             renamed[node.name] = source.name
             to = node.op.cast.uniform
             seen[node.name] = None if to is None else Place(source.name, casts=(to,))
-    return graph.fused(ops, renamed, seen)
+    return graph.fused(ops, renamed, seen) if renamed else graph

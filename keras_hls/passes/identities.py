@@ -13,7 +13,9 @@ def drop_identities(graph: Graph) -> Graph:
     """
     renamed: dict[str, str] = {}
     for node in graph.nodes:
-        if isinstance(node.op, Input) or not node.op.identity(*graph.input_types(node)):
+        if isinstance(node.op, Input) or node.keeps is not None or not node.inputs:
+            continue
+        if not node.op.identity(*graph.input_types(node)):
             continue
         source = node.inputs[0]
         while source in renamed:
@@ -21,4 +23,4 @@ def drop_identities(graph: Graph) -> Graph:
         if node.name in graph.outputs and isinstance(graph[source].op, Input):
             continue
         renamed[node.name] = source
-    return graph.without(renamed)
+    return graph.without(renamed) if renamed else graph

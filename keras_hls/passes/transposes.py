@@ -22,10 +22,14 @@ def cancel_transposes(graph: Graph) -> Graph:
 
         conv -> to first -> relu -> to last -> conv    =>    conv -> relu -> conv
     """
+    count = sum(node.op.permutation is not None for node in graph)
+    if not count:
+        return graph
     layout = _Layout(graph)
     while layout.improve():
         pass
-    return layout.graph()
+    found = layout.graph()
+    return found if sum(node.op.permutation is not None for node in found) < count else graph
 
 
 def _then(first: Axes, second: Axes) -> Axes:

@@ -21,6 +21,8 @@ from keras_hls.errors import CompilerNotFound, CSimulationError
 
 #: The project's own headers stand in for the vendor's. Pragmas are for synthesis.
 FLAGS = ("-std=c++17", "-O3", "-shared", "-fPIC", "-Wno-unknown-pragmas", "-Icsim", "-Ifirmware")
+#: Of what runs in this process: whatever else the compiler was told, it must be exact and need no runtime of its own.
+_INNER = ("-fno-fast-math", "-fno-trapping-math", "-fno-sanitize=all")
 _LOCAL = ("-march=native",)
 _KEEP = 64
 _UNFINISHED = "unfinished-"
@@ -95,29 +97,35 @@ def build(project: Path, name: str) -> Path:
     CSimulationError
         If it doesn't compile; holds the compiler's first errors.
     """
+    files = [path for part in ("firmware", "csim") for path in sorted((project / part).rglob("*")) if path.is_file()]
+    return _build(f"Project {str(project)!r}", project, [f"firmware/{name}.cpp", "csim/bridge.cpp"], files, ())
+
+
+def build_source(source: Path) -> Path:
+    """Return the shared library of one file of our own, which is to be loaded into this process; else as `build`."""
+    return _build(f"File {str(source)!r}", source.parent, [source.name], [source], _INNER)
+
+
+def _build(what: str, folder: Path, sources: list[str], files: list[Path], more: tuple[str, ...]) -> Path:
     command = find_compiler()
+    flags = (*FLAGS, *more)
     try:
-        return _build(command, project, name)
+        key = hashlib.sha256(repr((command, _version(tuple(command)), flags, _LOCAL, _machine())).encode())
+        for path in files:
+            key.update(path.relative_to(folder).as_posix().encode() + b"\0")
+            key.update(hashlib.sha256(path.read_bytes()).digest())
+        cache = _usable(cache_folder().absolute())
+        library = cache / f"{key.hexdigest()[:32]}.so"
+        if not library.exists():
+            _compile(what, command, flags, folder, sources, library)
+            _prune(cache)
+        else:
+            # What is used stays.
+            with suppress(OSError):
+                os.utime(library)
+        return library
     except OSError as error:
         raise CSimulationError(f"Compiler {shlex.join(command)} can't be run: {error}") from None
-
-
-def _build(command: list[str], project: Path, name: str) -> Path:
-    key = hashlib.sha256(repr((command, _version(tuple(command)), FLAGS, _LOCAL, _machine())).encode())
-    for part in ("firmware", "csim"):
-        for path in sorted(p for p in (project / part).rglob("*") if p.is_file()):
-            key.update(path.relative_to(project).as_posix().encode() + b"\0")
-            key.update(hashlib.sha256(path.read_bytes()).digest())
-    folder = _usable(cache_folder().absolute())
-    library = folder / f"{key.hexdigest()[:32]}.so"
-    if not library.exists():
-        _compile(command, project, name, library)
-        _prune(folder)
-    else:
-        # What is used stays.
-        with suppress(OSError):
-            os.utime(library)
-    return library
 
 
 def _usable(folder: Path) -> Path:
@@ -143,13 +151,14 @@ def _private() -> Path:
     return Path(folder)
 
 
-def _compile(command: list[str], project: Path, name: str, library: Path) -> None:
+def _compile(
+    what: str, command: list[str], flags: tuple[str, ...], folder: Path, sources: list[str], library: Path
+) -> None:
     handle, made = tempfile.mkstemp(prefix=_UNFINISHED, suffix=".so", dir=library.parent)
     os.close(handle)
-    sources = [f"firmware/{name}.cpp", "csim/bridge.cpp"]
     try:
         for local in (_LOCAL, ()):
-            done = _run([*command, *FLAGS, *local, *sources, "-o", made], project)
+            done = _run([*command, *flags, *local, *sources, "-o", made], folder)
             # A compiler that doesn't know this processor builds for any.
             if done.returncode == 0 and os.path.getsize(made):
                 os.replace(made, library)
@@ -157,9 +166,7 @@ def _compile(command: list[str], project: Path, name: str, library: Path) -> Non
         errors = [line for line in done.stderr.splitlines() if "error" in line.lower()] or done.stderr.splitlines()
         if done.returncode == 0:
             errors = ["it made no library"]
-        raise CSimulationError(
-            f"Project {str(project)!r} doesn't compile with {shlex.join(command)}: " + "\n".join(errors[:5])
-        )
+        raise CSimulationError(f"{what} doesn't compile with {shlex.join(command)}: " + "\n".join(errors[:5]))
     finally:
         Path(made).unlink(missing_ok=True)
 

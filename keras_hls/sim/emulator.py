@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from keras_hls.errors import InvalidData
 from keras_hls.fixed import FloatCast, IntArray
-from keras_hls.graph import Graph, Input, Node
+from keras_hls.graph import Graph, Input, Node, bind
 
 #: Int64 values that one step may hold: two such arrays stay in a core's cache.
 _CHUNK_VALUES = 1 << 16
@@ -42,7 +42,7 @@ class Emulator:
             done = tuple(
                 name for name in dict.fromkeys(node.inputs) if last[name] == node.name and name not in graph.outputs
             )
-            self._steps.append((node.name, node.op.bind(*graph.input_types(node)), node.inputs, done))
+            self._steps.append((node.name, bind(node, graph.input_types(node)), node.inputs, done))
         widest = max((t.size for t in types.values()), default=1)
         self._chunk = max(_CHUNK_VALUES // max(widest, 1), 16)
 
@@ -57,6 +57,9 @@ class Emulator:
             values = {node.name: raw[start:stop] for node, raw in zip(self.graph.inputs, inputs)}
             for name, function, sources, done in self._steps:
                 values[name] = function(*(values[source] for source in sources))
+                if not sources:
+                    # What is known is known once for all samples.
+                    values[name] = np.broadcast_to(values[name], (stop - start, *values[name].shape[1:]))
                 if keep is None:
                     for source in done:
                         del values[source]
@@ -100,7 +103,7 @@ class Feed:
         for start in range(0, len(out), chunk):
             piece = self.samples[start : start + chunk]
             # A model that takes float32 rounds more precise samples before it does anything else.
-            own = self.cast(piece if op.samples == "float64" else _rounded(piece))
+            own = self.cast(_rounded(piece) if op.samples == "float32" else piece)
             out[start : start + chunk] = own << finer if finer else own
         return out
 

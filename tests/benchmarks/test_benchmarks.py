@@ -2,39 +2,139 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT))
+
+from benchmarks import data
+from benchmarks.measure import Worker, WorkerError, interleaved
+from benchmarks.models import CASES
+from benchmarks.table import MEASURES, Row, table
+
+EXPECTED = {
+    "jet_hgq2": {"build", "convert", "convert_memory", "emulator", "epoch", "simulation", "simulation_cores"},
+    "series_float": set(),
+}
 
 
 @pytest.mark.keras3
 @pytest.mark.skipif(importlib.util.find_spec("hgq") is None, reason="needs Keras 3 with HGQ2")
 def test_quick_run_of_our_side(tmp_path: Path) -> None:
     output = tmp_path / "result.json"
-    command = ["-m", "benchmarks", "--quick", "--no-peer", "--models", "jet_hgq2", "--output", str(output)]
+    command = ["-m", "benchmarks", "--quick", "--no-peer", "--models", *EXPECTED, "--output", str(output)]
     done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(output.read_text())
-    assert result["models"]["jet_hgq2"]["notes"] == []
-    measures = {**result["models"]["jet_hgq2"]["measures"], **result["import"]}
-    expected = {
-        "equal_keras",
-        "emulator_csim_bits",
-        "emulator_keras_bits",
-        "simulation",
-        "build",
-        "convert",
-        "emulator",
-    }
-    assert expected | {"epoch", "import", "import_heavy"} <= set(measures)
-    for row in measures.values():
-        assert {"ours", "peer", "ratio", "target", "reached", "unit", "details"} <= set(row)
-        assert row["label"] in done.stdout
-    assert measures["equal_keras"]["ours"] == 100
-    assert measures["emulator_csim_bits"]["ours"] == 0
-    assert measures["emulator_keras_bits"]["ours"] == 0
-    assert measures["import_heavy"]["details"]["packages"] == []
+    always = {"equal_keras", "argmax_keras", "largest_difference", "emulator_csim_bits", "emulator_keras_bits"}
+    for name, expected in EXPECTED.items():
+        assert result["models"][name]["notes"] == []
+        measures = {**result["models"][name]["measures"], **result["import"]}
+        assert always | expected | {"import", "import_heavy"} <= set(measures)
+        for row in measures.values():
+            assert {"ours", "peer", "ratio", "target", "reached", "unit", "details"} <= set(row)
+            assert row["label"] in done.stdout
+        assert measures["emulator_csim_bits"]["ours"] == 0
+        if "hgq2" in name:
+            assert measures["equal_keras"]["ours"] == 100
+            assert measures["emulator_keras_bits"]["ours"] == 0
+        assert measures["import_heavy"]["details"]["packages"] == []
+
+
+def test_targets_and_limits_are_of_measures_that_are_known() -> None:
+    for case in CASES.values():
+        assert {*case.targets, *case.limits} <= set(MEASURES)
+        assert case.peer_answers <= case.answers
+
+
+@pytest.mark.parametrize("draw", [data.jets, data.clouds, data.pictures, data.waves])
+def test_data(draw) -> None:
+    x, label = draw(50, 3)
+    assert x.dtype == np.float32 and len(x) == len(label) == 50
+    again, _ = draw(50, 3)
+    other, _ = draw(50, 4)
+    assert np.array_equal(x, again) and not np.array_equal(x, other)
+
+
+def test_rows() -> None:
+    rows = [
+        Row("simulation", 500.0, 4.0, 100.0),
+        Row("build", 2.0, 5.0, 4.0),
+        Row("convert_first", 12.0, None, 10.0, rule="at most"),
+        Row("equal_keras", 100.0, 99.0, 100.0),
+        Row("convert", 2.0, None, 1.0),
+    ]
+    assert [row.ratio for row in rows] == [125.0, 2.5, None, None, None]
+    assert [row.reached for row in rows] == [True, False, False, True, None]
+    assert "<= 10" in table(rows, "peer") and ">= 100x" in table(rows, "peer")
+
+
+def test_nothing_is_repeated_beyond_the_budget() -> None:
+    calls = []
+    assert interleaved(5, [lambda: calls.append("a") or 1.0, lambda: calls.append("b") or 2.0]) == [
+        [1.0] * 5,
+        [2.0] * 5,
+    ]
+    assert calls == ["a", "b", "b", "a"] * 2 + ["a", "b"]
+    assert interleaved(5, [lambda: time.sleep(0.01) or 3.0], 0.0) == [[3.0]]
+
+
+TOOL = """
+import os, subprocess, time
+class Tool:
+    def add(self, a, b): return a + b
+    def fail(self): raise ValueError("no such luck")
+    def end(self): os._exit(3)
+    def sleep(self, file):
+        child = subprocess.Popen(["sleep", "100"])
+        open(file, "w").write(str(child.pid))
+        child.wait()
+"""
+
+
+@pytest.fixture
+def tool(tmp_path, monkeypatch):
+    (tmp_path / "a_tool.py").write_text(TOOL)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return "a_tool:Tool"
+
+
+def test_a_worker_answers_and_fails(tool, tmp_path) -> None:
+    with Worker(tool, tmp_path) as worker:
+        assert worker.call("add", a=1, b=2) == 3
+        with pytest.raises(WorkerError, match="no such luck"):
+            worker.call("fail")
+        assert worker.call("add", a=3, b=4) == 7
+        with pytest.raises(WorkerError, match="the process ended"):
+            worker.call("end")
+
+
+def test_what_takes_too_long_is_ended_with_all_that_it_started(tool, tmp_path) -> None:
+    note = tmp_path / "child"
+    with Worker(tool, tmp_path, limit=1.5) as worker:
+        with pytest.raises(WorkerError, match=r"sleep: it took longer than 1\.5 seconds, and was ended"):
+            worker.call("sleep", file=str(note))
+        child = int(note.read_text())
+        for _ in range(100):
+            if not _lives(child):
+                break
+            time.sleep(0.05)
+        assert not _lives(child)
+        with pytest.raises(WorkerError):
+            worker.call("add", a=1, b=2)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        # One that has ended, and that nobody has asked about, is a zombie.
+        return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False

@@ -183,6 +183,11 @@ def test_precision_follows_from_readers():
             "epsilon beside a sum of 3 squares, precise to 20 bits",
         ),
         (Normalize("deviation", epsilon(1e-9), frac=22), (16, 16), "beside|a quotient to 22 bits of numbers"),
+        (
+            Normalize("layer", epsilon(1e-3), frac=16),
+            (16, -23),
+            "epsilon and 3 squares of values as fine as these need more",
+        ),
     ],
 )
 def test_what_is_refused(op, kind, sentence):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_hls.errors import InvalidOption, UnsupportedModel
+from keras_hls.errors import InvalidOption, TooWide, UnsupportedModel
 from keras_hls.fixed import Constant, Fixed, Formats, Real
 from keras_hls.graph import Graph, Input, Node
 from keras_hls.layers_ext.activation import ReLU
@@ -11,6 +11,7 @@ from keras_hls.layers_ext.dense import Dense
 from keras_hls.layers_ext.merge import Add
 from keras_hls.layers_ext.quantize import Quantize
 from keras_hls.layers_ext.reshape import Reshape
+from keras_hls.layers_ext.scale import Scale
 from keras_hls.layers_ext.table import Function
 from keras_hls.passes import prepare
 from keras_hls.passes.calibrate import EVERY, Precision, calibrate
@@ -81,6 +82,69 @@ def test_nothing_overflows_on_the_samples(scale):
     answers = run(typed, x)
     assert np.abs(answers - np.maximum(x, 0)).max() <= np.abs(x).max() / 2**9
     assert answers.max() >= x.max() * (1 - 2**-8)
+
+
+SPREAD = np.array([1.0, 1e5, 1e-2])
+
+
+def spread_out(x):
+    """Columns of very different sizes, and what brings them to one, as a normalization layer does."""
+    return x * SPREAD, (Node("n", Scale(Real(1 / SPREAD), Real(np.array([0.5, -0.5, 0.0]))), ("x",), "n"),)
+
+
+def test_columns_that_a_scale_brings_to_one_size_have_their_own_last_bits():
+    x, scale = spread_out(X)
+    whole = graph(*scale, Node("b", Dense(Real(KERNEL)), ("n",), "second"), outputs=("b",))
+    typed = calibrated(whole, (x,))
+    assert len(set(typed["x_cast"].op.cast.integer.tolist())) == 3
+    wanted = (x / SPREAD + [0.5, -0.5, 0.0]) @ KERNEL
+    assert np.abs(run(typed, x) - wanted).max() < 0.01
+    # Without such a scale, they have one type.
+    assert calibrated(graph(Node("b", Dense(Real(KERNEL)), ("x",), "b"), outputs=("b",)), (x,))[
+        "x_cast"
+    ].op.cast.uniform
+
+
+def test_a_column_that_is_hardly_seen_keeps_room_for_what_is_usual():
+    x, scale = spread_out(X)
+    seen = x * [1, 1, 0]
+    typed = calibrated(graph(*scale, outputs=("n",)), (seen,))
+    usual = np.clip(x, -8 * SPREAD, 8 * SPREAD)
+    assert np.abs(run(typed, usual) - (usual / SPREAD + [0.5, -0.5, 0.0]))[:, 2].max() < 0.01
+
+
+@pytest.mark.parametrize("tiny", [1e-8, 1e-16, 1e-30])
+def test_weights_that_have_died_are_nothing_beside_the_others(tiny):
+    dead = Dense(Real(RNG.normal(0, tiny, (4, 4))), Real(np.array([1.0, -0.5, 0.25, 0.1])))
+    beside = Dense(Real(RNG.normal(0, tiny, (3, 4))))
+    whole = graph(
+        Node("a", Dense(Real(KERNEL), Real(BIAS)), ("x",), "a"),
+        Node("d", dead, ("a",), "d"),
+        Node("z", beside, ("x",), "z"),
+        Node("s", Add(), ("d", "z"), "s"),
+        Node("t", Add(), ("s", "a"), "t"),
+        outputs=("t",),
+    )
+    wanted = X.astype(np.float64) @ KERNEL + BIAS + [1.0, -0.5, 0.25, 0.1]
+    assert np.abs(run(calibrated(whole), X) - wanted).max() < 0.002
+
+
+def test_values_too_large_for_their_weights_are_refused_as_ever():
+    with pytest.raises(TooWide, match=r"'first' .*needs more than 63 bits"):
+        calibrated(mlp(), (X * 1e25,))
+
+
+def test_auto_is_what_the_samples_say():
+    every = dict.fromkeys(("result", "weight", "bias"), Fixed(True, 8, 4))
+    typed = calibrated(
+        mlp(), layers={EVERY: every, "second": {"result": None, "weight": None}, "unknown": {"bias": None}}
+    )
+    assert typed["b_result"].op.cast.uniform.width == 16
+    assert typed["b"].op.kernel.type.hull.width > 12
+    assert typed["a"].op.kernel.type.hull.width <= 8
+    # Without samples, it says nothing.
+    alone = calibrated(mlp(), None, layers={EVERY: every, "second": {"result": None, "weight": None}})
+    assert alone["b_result"].op.cast.uniform == Fixed(True, 8, 4)
 
 
 def test_samples_of_zeros_and_of_one_sign():
@@ -174,6 +238,20 @@ def test_types_that_the_user_gives():
     values = np.ldexp(typed["b"].op.kernel.raw.astype(float), -typed["b"].op.kernel.frac)
     assert np.array_equal(values, np.rint(SECOND * 4) / 4)
     assert np.abs(run(typed, X) - np.clip(floats(X), -16, 15.9375)).max() < 2
+
+
+def test_types_that_the_user_gives_are_read_as_they_are():
+    """Whatever the samples' types would be: no more bits than those are given up, nor fewer."""
+    given = Fixed(True, 26, 8, "RND", "SAT")
+    typed = calibrated(mlp(), layers={"first": {"result": given}, "x": {"result": Fixed(True, 20, 6)}})
+    assert [typed["a"].inputs, typed["b"].inputs] == [("x_cast",), ("a_relu_result",)]
+    assert typed["a_relu_result"].op.cast.uniform == given
+    nodes = (Node("a", Dense(Real(KERNEL)), ("x",), "first"), Node("t", Function(np.tanh, "tanh"), ("a",), "first"))
+    typed = calibrated(graph(*nodes, outputs=("t",)), layers={"a": {"result": Fixed(True, 14, 5)}})
+    assert typed["t"].inputs == ("a_result",)
+    # A table has no more than 2**20 entries.
+    typed = calibrated(graph(*nodes, outputs=("t",)), layers={"a": {"result": given}})
+    assert typed["t"].inputs == ("t_input",)
 
 
 def test_a_type_by_a_nodes_own_name_is_that_before_the_activation():

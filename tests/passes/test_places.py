@@ -151,6 +151,8 @@ def assert_true(read, prepared):
         if place.axes:
             value = value.transpose(0, *(axis + 1 for axis in place.axes))
         answer = wanted[read[node].inputs[0] if place.before else node]
+        if place.channels:
+            answer = answer.take(place.channels, place.axes.index(len(place.axes) - 1) + 1 if place.axes else -1)
         for to in place.casts:
             answer = np.ldexp(from_float(answer, to), -to.frac)
         assert value.shape == answer.shape, label

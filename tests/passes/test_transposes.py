@@ -7,36 +7,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from random_graphs import graph, port, random_op
 
 from keras_hls.fixed import Constant, Fixed, Formats
 from keras_hls.graph import Graph, Input, Node
 from keras_hls.layers_ext.activation import ReLU
 from keras_hls.layers_ext.dense import Dense
 from keras_hls.layers_ext.merge import Add, Multiply
-from keras_hls.layers_ext.movement import Concatenate, Pad, Permute, Repeat, Slice
-from keras_hls.layers_ext.piecewise import Piecewise
+from keras_hls.layers_ext.movement import Concatenate, Permute
 from keras_hls.layers_ext.quantize import Quantize
-from keras_hls.layers_ext.quotient import Quotient
 from keras_hls.layers_ext.reshape import Reshape
-from keras_hls.layers_ext.scale import Scale
 from keras_hls.layers_ext.table import Table
-from keras_hls.layers_ext.upsampling import Interpolate
 from keras_hls.passes.transposes import _Layout, cancel_transposes
 from keras_hls.sim.emulator import Emulator
 
 LAST, FIRST = (1, 2, 0), (2, 0, 1)
-
-
-def port(shape, width=5):
-    fixed = Fixed(True, width, 3)
-    return Input(shape, Formats.of(fixed), fixed)
-
-
-def graph(*nodes, outputs, inputs=(("x", (2, 3, 4)),)):
-    """Nodes as (name, op, *inputs)."""
-    made = [Node(name, port(shape)) for name, shape in inputs]
-    made += [Node(name, op, tuple(sources), f"layer_{name}") for name, op, *sources in nodes]
-    return Graph(tuple(made), tuple(outputs), tuple(outputs)).verify()
 
 
 def permutes(network):
@@ -190,49 +175,6 @@ def test_names_stay_unique():
 
 
 # -- every op that says what it is in another order
-
-
-def formats(rng, shape):
-    width = rng.integers(0, 6, shape)
-    return Formats(rng.integers(0, 2, shape) > 0, width, rng.integers(-1, 5, shape), "RND", "SAT")
-
-
-def some_shape(rng, shape):
-    """One that broadcasts to `shape`."""
-    part = [n if rng.integers(2) else 1 for n in shape]
-    return tuple(part[rng.integers(len(part) + 1) :])
-
-
-def random_op(rng, shape):
-    """An op of one input, and the shape that it gives."""
-    rank = len(shape)
-    kind = rng.integers(12)
-    if kind == 0:
-        before, after = (tuple(int(n) for n in rng.integers(0, 2, rank)) for _ in range(2))
-        return Pad(before, after), tuple(b + n + a for b, n, a in zip(before, shape, after))
-    if kind == 1:
-        step = tuple(int(n) for n in rng.choice([1, -1, 2], rank))
-        return Slice((None,) * rank, (None,) * rank, step), tuple(len(range(0, n, abs(s))) for n, s in zip(shape, step))
-    if kind == 2 and np.prod(shape) < 60:
-        repeats = tuple(int(n) for n in rng.integers(1, 3, rank))
-        return Repeat(repeats), tuple(n * r for n, r in zip(shape, repeats))
-    if kind == 3:
-        slopes = Constant(rng.integers(-2, 3, some_shape(rng, shape)), 1)
-        return Piecewise(
-            Constant(np.array([1]), 1), (False,), (slopes, Constant(np.array(1), 0)), Constant(np.array([0, 0]), 0)
-        ), shape
-    if kind == 4:
-        return Scale(*(Constant(rng.integers(-2, 3, some_shape(rng, shape)), 1) for _ in range(2))), shape
-    if kind == 5:
-        return Table.of(rng.integers(-9, 9, 16), 2, -8, 14), shape
-    if kind == 6:
-        axis = int(rng.integers(rank))
-        return Interpolate(axis, shape[axis] + 1), (*shape[:axis], shape[axis] + 1, *shape[axis + 1 :])
-    if kind == 7:
-        return Quotient(Constant(rng.integers(1, 4, some_shape(rng, shape)), 0), frac=3), shape
-    if kind == 8:
-        return ReLU(), shape
-    return Quantize(formats(rng, some_shape(rng, shape))), shape
 
 
 @pytest.mark.parametrize("seed", range(60))

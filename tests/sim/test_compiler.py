@@ -14,7 +14,7 @@ import pytest
 
 from keras_hls.errors import CompilerNotFound, CSimulationError
 from keras_hls.sim import compiler
-from keras_hls.sim.compiler import build, cache_folder, find_compiler
+from keras_hls.sim.compiler import build, build_source, cache_folder, find_compiler
 
 
 def script(path: Path, text: str) -> Path:
@@ -139,6 +139,21 @@ def test_the_same_content_is_compiled_once(counted, write, small, tmp_path, monk
     library.unlink()
     assert build(first, "net") == library
     assert len(counted()) == 4
+
+
+def test_one_file_is_compiled_once(counted, tmp_path):
+    source = tmp_path / "place" / "own.cpp"
+    source.parent.mkdir()
+    source.write_text('extern "C" int answer() { return 42; }')
+    library = build_source(source)
+    assert build_source(source) == library
+    assert library.parent == tmp_path / "cache"
+    assert len(counted()) == 1
+    # However the compiler is called, what is loaded into this process is exact and needs nothing else.
+    assert {"-fno-fast-math", "-fno-sanitize=all"} <= set(counted()[0].split())
+    source.write_text("no C++")
+    with pytest.raises(CSimulationError, match=r"File '.*own\.cpp' doesn't compile with"):
+        build_source(source)
 
 
 def test_another_compiler_builds_anew(counted, project, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import subprocess
 
 import numpy as np
 import pytest
@@ -189,7 +190,9 @@ def edited(write, small, tmp_path):
         folder = write(small(), tmp_path / "project")
         source = folder / "firmware" / "net.cpp"
         head, body = source.read_text().split(") {\n", 1)
-        source.write_text(f"#include <cstdlib>\n#include <stdexcept>\n{head}) {{\n    {statement}\n{body}")
+        source.write_text(
+            f"#include <cstdio>\n#include <cstdlib>\n#include <stdexcept>\n{head}) {{\n    {statement}\n{body}"
+        )
         return CSimulation(folder, "net", small())
 
     return edit
@@ -217,6 +220,38 @@ def test_a_crash_is_an_error_and_python_survives(edited, simulation, statement, 
     # No samples, no call.
     assert crashing.run([a[:0] for a in inputs])[0].shape == (0, 3)
     assert equal(simulation.run(inputs), Emulator(simulation.graph).run(inputs))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_crash_after_many_answers_is_an_error(edited, monkeypatch, threads):
+    monkeypatch.setattr(csim, "_SLICE_BYTES", 1)
+    crashing = edited("static int calls = 0; if (++calls >= 50) std::abort();")
+    with pytest.raises(CSimulationError, match="crashed with SIGABRT"):
+        crashing.run(samples(crashing.graph, 300), threads)
+
+
+def test_what_it_prints_is_no_answer(edited, simulation):
+    printing = edited('std::puts("7 samples"); std::fputs("7\\n", stderr); std::fflush(stdout);')
+    inputs = samples(simulation.graph, 40)
+    assert equal(printing.run(inputs), Emulator(simulation.graph).run(inputs))
+
+
+def test_an_error_while_it_runs_ends_it(simulation, monkeypatch):
+    """Samples that turn out to be wrong, or an impatient user."""
+    processes, real = [], subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: processes.append(real(*a, **k)) or processes[-1])
+    monkeypatch.setattr(csim, "_SLICE_BYTES", 1)
+    (x,) = samples(simulation.graph, 100)
+
+    class Samples(np.ndarray):
+        def __getitem__(self, part):
+            if isinstance(part, slice) and part.start:
+                raise KeyboardInterrupt
+            return super().__getitem__(part)
+
+    with pytest.raises(KeyboardInterrupt):
+        simulation.run([x.view(Samples)], 2)
+    assert processes and all(process.poll() is not None for process in processes)
 
 
 def test_a_library_that_can_not_be_loaded(edited, simulation, monkeypatch, tmp_path):
