@@ -73,7 +73,9 @@ CHOOSE_TYPES = "pass calibration=samples or precision='fixed<16, 6>' to choose t
 
 def without_quantizers(weights: Iterable[str], instead: str = "a layer of HGQ2") -> str:
     """Return the sentence that refuses a layer with such weights, to be completed with the layer's name."""
-    return f"its {' and '.join(dict.fromkeys(weights))} have no quantizer; {CHOOSE_TYPES}, or use {instead}"
+    names = list(dict.fromkeys(weights))
+    have = "have" if len(names) > 1 or names[0].endswith("s") else "has"
+    return f"its {' and '.join(names)} {have} no quantizer; {CHOOSE_TYPES}, or use {instead}"
 
 
 class HLSWarning(UserWarning):

@@ -53,7 +53,7 @@ class Reshape(Op):
         channels = x.channels
         if wanted.size % channels == 0:
             # Several positions of all channels are one row now.
-            taken = wanted.reshape(-1, channels).any(0)
+            taken = np.asarray(wanted.reshape(-1, channels).any(0))
             return Needs(np.tile(taken, wanted.size // channels), (taken,))
         if channels % wanted.size == 0:
             return Needs(wanted, (np.tile(wanted, channels // wanted.size),))

@@ -140,6 +140,8 @@ def _bits(part: Any, mapper: Any, shape: tuple[int | None, ...], what: str) -> A
         values = to_numpy(mapper.bw_to_x(part, (1, *shape[1:])))
     if not np.isfinite(values).all():
         raise ReadError(f"its {what} has NaN or infinite bit widths; training diverged, or the weights weren't loaded")
+    # A layer that is called with tensors of differing ranks has bits of the rank that it was built for.
+    values = values.reshape((1,) * (len(shape) - values.ndim) + values.shape)
     if values.ndim != len(shape) or values.shape[0] != 1:
         raise ReadError(f"its {what} has bit widths of shape {values.shape}, which vary over the batch")
     # Far outside of any type that can be built; kept apart so that sums of bits don't leave int64.

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from keras_hls.frontends.calls import Calls, ordered
+from keras_hls.frontends.keras_v3 import class_path
 from keras_hls.frontends.view import ReadError
 
 _LISTS = ("_inbound_nodes", "_outbound_nodes")
@@ -56,6 +57,8 @@ def trace(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Calls
                 raise ReadError(
                     f"{_method(layer)} returns {_brief(tensor)}, which isn't computed from its input tensors"
                 )
+        for tensor in inputs:
+            _check_maker(tensor, keras.layers.InputLayer)
         nodes = ordered(inputs, outputs, lambda tensor: _maker(by_tensor, tensor))
         own = {id(part) for part in _parts(layer)}
         kept = tuple(node.operation for node in nodes if id(node.operation) in own)
@@ -131,9 +134,21 @@ def _forget(nodes: Iterable[Any]) -> None:
 
 def _maker(by_tensor: Mapping[int, Any], tensor: Any) -> Any:
     try:
-        return by_tensor[id(tensor)]
+        node = by_tensor[id(tensor)]
     except KeyError:
         raise ReadError(f"it takes tensor {tensor.name!r}, which isn't computed from its inputs") from None
+    _check_maker(tensor, type(node.operation))
+    return node
+
+
+def _check_maker(tensor: Any, kind: type) -> None:
+    """Refuse what returns one of the tensors that it chooses from, as ``keras.ops.cond`` does: Keras takes it for their maker."""
+    operation = tensor._keras_history.operation
+    if not isinstance(operation, kind):
+        raise ReadError(
+            f"it calls {class_path(type(operation))}, which chooses by values what is computed, and no op does; compute all that it"
+            " chooses from, and join it by arithmetic"
+        )
 
 
 def _check_owned(layer: Any, strangers: Iterable[Any]) -> None:
@@ -210,7 +225,7 @@ def _stand_ins(layer: Any) -> dict[str, Callable[..., Any]]:
 
 @contextmanager
 def _recording() -> Iterator[None]:
-    """Let Keras record all arithmetic as it records that of dense tensors."""
+    """Let Keras record all arithmetic as it records that of dense tensors, and let nothing change a variable."""
     import keras
 
     # A variable that stands first would compute.
@@ -220,10 +235,16 @@ def _recording() -> Iterator[None]:
         compute, record = getattr(keras.Variable, name), getattr(keras.ops, function)
         return lambda self, other: (record if isinstance(other, keras.KerasTensor) else compute)(self, other)
 
-    operators = {f"__{name}__": operator(f"__{name}__", function) for name, function in functions.items()}
+    def refuse(variable: Any, value: Any) -> None:
+        raise ReadError(
+            f"its call assigns to its variable {variable.name!r}, so that it answers otherwise the next time; leave variables as they"
+            " are where training is False"
+        )
+
+    methods = {f"__{name}__": operator(f"__{name}__", function) for name, function in functions.items()}
     # Keras takes a product with a number or a variable for a sparse one, which few layers can be called with.
     dense = property(lambda self: False, lambda self, value: None)
-    with _set(keras.Variable, operators), _set(keras.KerasTensor, {"sparse": dense}):
+    with _set(keras.Variable, {**methods, "_direct_assign": refuse}), _set(keras.KerasTensor, {"sparse": dense}):
         yield
 
 

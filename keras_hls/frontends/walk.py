@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from keras_hls.errors import UnsupportedModel, did_you_mean, without_quantizers
+from keras_hls.errors import InvalidData, TooWide, UnsupportedModel, did_you_mean, without_quantizers
 from keras_hls.fixed import Constant, Fixed, Formats
 from keras_hls.frontends.answer_names import answer_names
 from keras_hls.frontends.checks import check_call, check_precision
@@ -103,7 +103,7 @@ class _Walk:
                 return self._read(step, path, self.build, refs)
             # Something before it can't be read. Still ask whether this layer could, so as to name all at once.
             self._read(step, path, Builder(), [Ref(f"_{i}") for i in range(len(inputs))])
-        except ReadError as error:
+        except (ReadError, InvalidData, TooWide) as error:
             self.problems[step.layer] = f"{step.layer!r} ({path}): {error}"
             if isinstance(error, Untrained):
                 self.untrained.append(self.problems[step.layer])

@@ -79,6 +79,9 @@ class Precision:
         )
 
 
+#: A node with its weights as integers, its op as settled, and the type of its result.
+_Settled = tuple[Node, Op, TensorType]
+
 #: Makes the op that casts to formats; passes know none by name.
 Caster = Callable[[Formats], Op]
 
@@ -299,11 +302,9 @@ class _Calibration:
         if (kind := node.op.narrow) is not None and any(name in self.floats for name in inputs):
             inputs = [self._narrowed(node, i, name, kind) for i, name in enumerate(inputs)]
         own = list(reals(node.op))
-        node, op = self._fitting(replace(node, inputs=tuple(inputs)), own)
-        types = [self.types[name] for name in node.inputs]
+        node, op, self.types[node.name] = self._fitting(replace(node, inputs=tuple(inputs)), own)
         self.nodes.append(node)
-        self.types[node.name] = infer(node, types, op)
-        self._follow(node, op, types)
+        self._follow(node, op, [self.types[name] for name in node.inputs])
         is_cast = node.op.cast is not None
         if own or node.name in self.floats or any(name in self.floats for name in inputs):
             self.floats.add(node.name)
@@ -337,8 +338,8 @@ class _Calibration:
         handed_on = self._leaves(node) and node.name in self.floats and not node.op.wiring
         return layers.get(EVERY, {}).get("result") if handed_on else None
 
-    def _fitting(self, node: Node, own: list[tuple[str, Real]]) -> tuple[Node, Op]:
-        """Return a node with its weights as integers, and its op as settled.
+    def _fitting(self, node: Node, own: list[tuple[str, Real]]) -> _Settled:
+        """Return a node with its weights as integers, its op as settled, and the type of its result.
 
         Where what it computes leaves 63 bits, because some of it is far smaller than the rest, the finest of what has types of
         our choice is made coarser until it fits.
@@ -349,13 +350,13 @@ class _Calibration:
             found = self._coarsened(node, own) if self.follows else None
             if found is None:
                 raise
-        casts, node, op = found
+        casts, settled = found
         for cast in casts:
             self._add(cast)
-        return node, op
+        return settled
 
-    def _coarsened(self, node: Node, own: list[tuple[str, Real]]) -> tuple[list[Node], Node, Op] | None:
-        """Return casts that make what a node reads coarser until the result fits, the node and its op; None if none do."""
+    def _coarsened(self, node: Node, own: list[tuple[str, Real]]) -> tuple[list[Node], _Settled] | None:
+        """Return casts that make what a node reads coarser until the result fits, and the node then; None if none do."""
         made = op_fields(self._with_constants(node, own, _FINEST)).values()
         constants = [c for value in made for c in (value if isinstance(value, tuple) else (value,)) if _known(c)]
         kinds = [*(c.type for c in constants), *(self.types[name] for name in node.inputs)]
@@ -368,19 +369,18 @@ class _Calibration:
                 self.types[cast.name] = infer(cast, [self.types[cast.inputs[0]]])
             inputs = tuple(name if (cast := casts[name]) is None else cast.name for name in node.inputs)
             with suppress(TooWide):
-                settled, op = self._settled(replace(node, inputs=inputs), own, finest)
-                result = infer(settled, [self.types[name] for name in inputs], op).hull
+                settled = self._settled(replace(node, inputs=inputs), own, finest)
+                result = settled[2].hull
                 # What is lost must be far less than what anything takes of the result.
                 little = finest - max(larger, 0) >= 2 * self.precision.bits - result.integer
-                return (list(filter(None, casts.values())), settled, op) if little else None
+                return (list(filter(None, casts.values())), settled) if little else None
         return None
 
-    def _settled(self, node: Node, own: list[tuple[str, Real]], finest: int) -> tuple[Node, Op]:
+    def _settled(self, node: Node, own: list[tuple[str, Real]], finest: int) -> _Settled:
         node = replace(node, op=self._with_constants(node, own, finest))
         types = [self.types[name] for name in node.inputs]
         op = settle(node, types, None)
-        infer(node, types, op)
-        return node, op
+        return node, op, infer(node, types, op)
 
     def _coarser(self, node: Node, i: int, finest: int) -> Node | None:
         """Return the cast that takes the finest bits from what a node reads, if they are ours to choose; else None."""

@@ -128,6 +128,8 @@ class _Channels:
         if key not in self.views:
             kind, node = self.before.types[name], self.before[name]
             same = _same(kind)
+            op: Op
+            inputs: tuple[str, ...]
             if same[channels].all():
                 op, inputs = self._known(node, channels), ()
             else:

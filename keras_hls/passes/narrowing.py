@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from keras_hls.fixed import MAX_BITS, Fixed, Formats, Quantization, TensorType
@@ -27,11 +27,21 @@ def narrow(graph: Graph) -> Graph:
         whole |= worse
     if not kept or all(old is new for old, new in zip(graph.nodes, nodes)):
         return graph
-    moved = {node.name: Place(node.name, casts=(node.keeps,)) for node in nodes if node.keeps != graph[node.name].keeps}
     # Beside a value that is near enough, what wraps around may be far away.
     near = {place.node for place in graph.places.values() if place is not None and place.off}
-    places = {name: None if name in near else place for name, place in moved.items()}
+    places = {name: None if name in near else Place(name, casts=(to,)) for name, to in _cut(nodes, graph, kept).items()}
     return replace(graph.moved(places), nodes=tuple(nodes))
+
+
+def _cut(nodes: Sequence[Node], before: Graph, kept: Mapping[str, Fixed]) -> dict[str, Fixed]:
+    """For each node whose value isn't what it was, as it or something before it is kept in fewer bits, the type that holds it."""
+    cut: dict[str, Fixed] = {}
+    for node in nodes:
+        if node.name in kept and (node.keeps != before[node.name].keeps or any(name in cut for name in node.inputs)):
+            cut[node.name] = kept[node.name]
+        elif node.op.wiring and node.inputs[0] in cut:
+            cut[node.name] = cut[node.inputs[0]]
+    return cut
 
 
 def _kept(graph: Graph, whole: set[str]) -> dict[str, Fixed]:
