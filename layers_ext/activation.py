@@ -82,7 +82,7 @@ def relu(max_value: float | None = None, negative_slope: npt.ArrayLike = 0.0, th
     Numbers are taken as float32, as Keras takes them.
     """
     slope = np.asarray(negative_slope, np.float32).astype(np.float64)
-    ceiling = None if max_value is None else float(np.float32(max_value))
+    ceiling = None if max_value is None or max_value == np.inf else float(np.float32(max_value))
     start = float(np.float32(threshold))
     if ceiling is None and not slope.any() and not start:
         return ReLU()

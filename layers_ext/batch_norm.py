@@ -30,7 +30,10 @@ def read_batch_norm(layer: LayerView, build: Builder, x: Ref) -> Ref:
     if mean is None or variance is None:
         raise ReadError("it has no statistics; build the model first")
     gamma, beta = _values(layer, "gamma"), _values(layer, "beta")
-    scale = (1.0 if gamma is None else gamma) / np.sqrt(variance + layer.config["epsilon"])
+    divisor = variance + layer.config["epsilon"]
+    if not (divisor > 0).all():
+        raise ReadError(f"its variance plus epsilon must be positive, but is {divisor.min():g}; train it, or raise epsilon")
+    scale = (1.0 if gamma is None else gamma) / np.sqrt(divisor)
     offset = (0.0 if beta is None else beta) - mean * scale
     axis = (int(layer.config["axis"]),)
     op = Scale(_along(layer, Real(scale), axis), _along(layer, Real(offset), axis))

@@ -202,7 +202,10 @@ def read_clip(layer: OperationView, build: Builder, x: Ref) -> Ref:
     low, high = (float(np.float32(layer.config[key])) for key in ("x_min", "x_max"))
     if low > high:
         raise ReadError(f"x_min={low:g} must not be above x_max={high:g}")
-    return _Calls(layer, build)(Piecewise.of((0, low), (1, 0), (0, high), bounds=(low, high)), x)
+    # An infinite end bounds nothing.
+    ends = ([] if low == -np.inf else [low]), ([] if high == np.inf else [high])
+    below, above = ([(0, end) for end in side] for side in ends)
+    return _Calls(layer, build)(Piecewise.of(*below, (1, 0), *above, bounds=(*ends[0], *ends[1])), x)
 
 
 # -- functions of straight pieces

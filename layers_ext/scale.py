@@ -82,8 +82,8 @@ class Scale(Op):
         return (bits - int(trailing_zeros(self._constants(inputs[0])[0]).min(initial=MAX_BITS)),)
 
     def identity(self, *inputs: TensorType) -> bool:
-        one = self.scale.aligned(max(self.scale.frac, 0)) == 1 << max(self.scale.frac, 0)
-        return bool(one.all()) and (self.offset is None or not self.offset.raw.any())
+        one = self.scale.frac >= 0 and bool((self.scale.raw == 1 << self.scale.frac).all())
+        return one and (self.offset is None or not self.offset.raw.any())
 
     def reuse_factors(self, *inputs: TensorType) -> tuple[int, ...]:
         return (1,)

@@ -196,20 +196,24 @@ class Function(Op):
     def _values(self, points: Floats) -> Floats:
         with np.errstate(all="ignore"):
             try:
-                values = np.asarray(self.function(points), np.float64)
-                # A function of whole arrays, such as a softmax, has other values for other neighbours.
-                middle = slice(len(points) // 4, len(points) * 3 // 4 + 1)
-                again = np.asarray(self.function(np.repeat(points[middle], 2).reshape(-1, 1)), np.float64)
+                # In no order that a function of whole arrays, which sorts or reverses them, could leave as it is.
+                order = np.random.default_rng(0).permutation(len(points))
+                shuffled = np.asarray(self.function(points[order]), np.float64)
+                # Another such function, a softmax, say, has other values for other neighbours.
+                some = order[: len(points) // 2 + 1]
+                again = np.asarray(self.function(np.repeat(points[some], 2).reshape(-1, 1)), np.float64)
             except Exception as error:
                 raise InvalidModel(
                     f"computes {self.name}, which fails on an array of its input's values: {error}"
                 ) from error
-        alike = values.shape == points.shape and again.shape == (2 * len(points[middle]), 1)
+        alike = shuffled.shape == points.shape and again.shape == (2 * len(some), 1)
         # Vector and scalar code of a library may differ in the last bit.
-        if not alike or not np.allclose(again[::2, 0], values[middle], rtol=1e-4, atol=1e-6, equal_nan=True):
+        if not alike or not np.allclose(again[::2, 0], shuffled[: len(some)], rtol=1e-4, atol=1e-6, equal_nan=True):
             raise InvalidModel(
                 f"computes {self.name}, which isn't a function of each element alone, so no table holds it"
             )
+        values = np.empty_like(shuffled)
+        values[order] = shuffled
         if not np.isfinite(values).all():
             where = float(points[~np.isfinite(values)][0])
             raise InvalidModel(

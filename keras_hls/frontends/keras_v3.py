@@ -116,7 +116,10 @@ def _config(layer: Any) -> dict[str, Any]:
         config = dict(layer.get_config())
     except Exception as error:
         # Some of it may be a user's object that knows nothing of configs.
-        raise ReadError(f"its config can't be read: {error}") from error
+        said = " ".join(str(error).split()).split(". ")[0].rstrip(".")
+        raise ReadError(
+            f"its config can't be read: {said}; give it plain numbers, and functions that Keras can write down"
+        ) from error
     function = getattr(layer, "activation", None)
     name = getattr(function, "__name__", "")
     if function is None or "activation" not in config or getattr(keras.activations, name, None) is function:

@@ -104,7 +104,8 @@ class _Walk:
             # Something before it can't be read. Still ask whether this layer could, so as to name all at once.
             self._read(step, path, Builder(), [Ref(f"_{i}") for i in range(len(inputs))])
         except (ReadError, InvalidData, TooWide) as error:
-            self.problems[step.layer] = f"{step.layer!r} ({path}): {error}"
+            reason = f"one of its arguments {error}" if isinstance(error, InvalidData) else str(error)
+            self.problems[step.layer] = f"{step.layer!r} ({path}): {reason}"
             if isinstance(error, Untrained):
                 self.untrained.append(self.problems[step.layer])
         return [None] * len(step.makes)

@@ -357,23 +357,25 @@ class _Calibration:
 
     def _coarsened(self, node: Node, own: list[tuple[str, Real]]) -> tuple[list[Node], _Settled] | None:
         """Return casts that make what a node reads coarser until the result fits, and the node then; None if none do."""
-        made = op_fields(self._with_constants(node, own, _FINEST)).values()
-        constants = [c for value in made for c in (value if isinstance(value, tuple) else (value,)) if _known(c)]
+        fields = op_fields(self._with_constants(node, own, _FINEST)).values()
+        constants = [c for value in fields for c in (value if isinstance(value, tuple) else (value,)) if _known(c)]
         kinds = [*(c.type for c in constants), *(self.types[name] for name in node.inputs)]
         most = max((kind.frac for kind in kinds), default=0)
         # By how many bits a factor beside it may make what is lost larger.
         larger = max((kind.hull.integer for kind in kinds), default=0)
         for finest in range(most - 1, most - _FINEST, -_COARSER):
             casts = {name: self._coarser(node, i, finest) for i, name in enumerate(node.inputs)}
-            for cast in filter(None, casts.values()):
+            made = [cast for cast in casts.values() if cast is not None]
+            for cast in made:
                 self.types[cast.name] = infer(cast, [self.types[cast.inputs[0]]])
-            inputs = tuple(name if (cast := casts[name]) is None else cast.name for name in node.inputs)
+            places = {cast.inputs[0]: cast.name for cast in made}
+            inputs = tuple(places.get(name, name) for name in node.inputs)
             with suppress(TooWide):
                 settled = self._settled(replace(node, inputs=inputs), own, finest)
                 result = settled[2].hull
                 # What is lost must be far less than what anything takes of the result.
                 little = finest - max(larger, 0) >= 2 * self.precision.bits - result.integer
-                return (list(filter(None, casts.values())), settled) if little else None
+                return (made, settled) if little else None
         return None
 
     def _settled(self, node: Node, own: list[tuple[str, Real]], finest: int) -> _Settled:

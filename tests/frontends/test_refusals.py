@@ -168,7 +168,9 @@ def test_layers_that_keras_quantized_are_refused():
 def test_integers_are_refused_where_a_layer_is_not_one_for_them(dtype):
     x = keras.Input((4,), name="x", dtype=dtype)
     y = keras.layers.Reshape((2, 2), name="r")(x)
-    refused(keras.Model(x, y), rf"'r' \(keras.layers.Reshape\): it is given {dtype}, .*; make the input float32, or cast it")
+    refused(
+        keras.Model(x, y), rf"'r' \(keras.layers.Reshape\): it is given {dtype}, .*; make the input float32, or cast it"
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64", "bool"])

@@ -86,7 +86,9 @@ def test_float_behind_a_quantized_layer_stays_of_its_own():
     norm = keras.layers.BatchNormalization()
     model = randomize(keras.Model(x, norm(y)))
     trained(norm)
-    with pytest.raises(UnsupportedModel, match=r"'batch_normalization\w*' \(.*\): its scale and offset have no quantizer"):
+    with pytest.raises(
+        UnsupportedModel, match=r"'batch_normalization\w*' \(.*\): its scale and offset have no quantizer"
+    ):
         keras_hls.snapshot(model)
     snapshot, error = float_answers(model, samples(model)[0])
     assert [type(n.op).__name__ for n in snapshot.graph][-2:] == ["Scale", "Quantize"]
