@@ -32,7 +32,9 @@ def read_batch_norm(layer: LayerView, build: Builder, x: Ref) -> Ref:
     gamma, beta = _values(layer, "gamma"), _values(layer, "beta")
     divisor = variance + layer.config["epsilon"]
     if not (divisor > 0).all():
-        raise ReadError(f"its variance plus epsilon must be positive, but is {divisor.min():g}; train it, or raise epsilon")
+        raise ReadError(
+            f"its variance plus epsilon must be positive, but is {divisor.min():g}; train it, or raise epsilon"
+        )
     scale = (1.0 if gamma is None else gamma) / np.sqrt(divisor)
     offset = (0.0 if beta is None else beta) - mean * scale
     axis = (int(layer.config["axis"]),)

@@ -18,8 +18,10 @@ from keras_hls.layers_ext.counting import constant_bits, csd_digits, units
 from keras_hls.layers_ext.reading import Builder, Ref
 from keras_hls.layers_ext.scale import Scale
 
-# Fractional bits beyond those of the input, as far as they fit, where nothing that reads the quotient says how many it needs.
+# Bits, as far as they fit, where nothing that reads the quotient says how many it needs: fractional ones beyond those of the
+# input, and, as the divisor can be any number, all those of the largest quotient; the more of both.
 _FINER = 16
+_SIGNIFICANT = 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +51,10 @@ class Quotient(Op):
         (x,) = inputs
         if frac is not None:
             return replace(self, frac=frac + 2, exact=True)
-        for finer in range(_FINER, 0, -1):
-            op = replace(self, frac=x.frac + finer)
+        largest = np.ldexp(np.maximum(np.abs(x.low), np.abs(x.high)) / self.divisor.raw, -x.frac).max(initial=0)
+        finest = max(x.frac + _FINER, _SIGNIFICANT - int(np.frexp(largest)[1]) if largest else 0)
+        for finer in range(finest, x.frac, -1):
+            op = replace(self, frac=finer)
             with suppress(TooWide):
                 op.infer(x)
                 return op

@@ -237,8 +237,8 @@ def _recording() -> Iterator[None]:
 
     def refuse(variable: Any, value: Any) -> None:
         raise ReadError(
-            f"its call assigns to its variable {variable.name!r}, so that it answers otherwise the next time; leave variables as they"
-            " are where training is False"
+            f"its call assigns to its variable {variable.name!r}, so that it answers otherwise the next time; leave variables"
+            " as they are where training is False"
         )
 
     methods = {f"__{name}__": operator(f"__{name}__", function) for name, function in functions.items()}

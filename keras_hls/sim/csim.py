@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from keras_hls.errors import CSimulationError
+from keras_hls.errors import CSimulationError, InvalidOption
 from keras_hls.fixed import IntArray
 from keras_hls.graph import Graph
 from keras_hls.sim import worker
@@ -78,9 +78,13 @@ class CSimulation:
             If there is no compiler.
         CSimulationError
             If the C++ doesn't compile, or crashes.
+        InvalidOption
+            If there can't be so many threads.
         """
         library = self.build()
         count = len(inputs[0])
+        if threads is not None and (not isinstance(threads, int) or threads < 1):
+            raise InvalidOption(f"threads must be a positive integer, not {threads!r}")
         threads = min(threads or os.cpu_count() or 1, max(count, 1))
         types = [self.graph.types[name] for name in self.graph.outputs]
         # In units of one, or as values.
