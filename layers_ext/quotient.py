@@ -105,10 +105,10 @@ class Quotient(Op):
         up, divisor = self._terms(x)
         dividend = int(np.maximum(np.abs(x.low), np.abs(x.high)).max(initial=0)).bit_length()
         bits = dividend + up + int(divisor.max(initial=1)).bit_length()
-        factor = -(-(1 << min(bits, MAX_BITS)) // divisor)
-        if bits >= MAX_BITS - 1 or dividend + int(factor.max(initial=1)).bit_length() >= MAX_BITS:
+        largest = -(-(1 << bits) // int(divisor.min())) if divisor.size else 1
+        if bits - up >= MAX_BITS - 1 or dividend + largest.bit_length() >= MAX_BITS:
             raise TooWide(f"a quotient to {self.frac} fractional bits needs more than {MAX_BITS} bits on the way")
-        return bits - up, factor, -(-(1 << (bits - up)) // divisor)
+        return bits - up, _rounded_up(1 << bits, divisor), _rounded_up(1 << (bits - up), divisor)
 
     def reuse_factors(self, *inputs: TensorType) -> tuple[int, ...]:
         return (1,)
@@ -157,6 +157,13 @@ class Quotient(Op):
             "whole": Constant(repeated.pick(whole, x.shape), 0),
         }
         return Kernel("quotient", "quotient", sizes, tables)
+
+
+def _rounded_up(power: int, divisor: IntArray) -> IntArray:
+    """Return the least whole numbers from ``power / divisor`` up; `power` may have any number of bits."""
+    several, where = np.unique(divisor, return_inverse=True)
+    found = np.array([-(-power // d) for d in several.tolist()], np.int64)
+    return found[where].reshape(divisor.shape)
 
 
 def _odd_quotient(raw: IntArray, divisor: IntArray) -> IntArray:

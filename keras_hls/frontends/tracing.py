@@ -144,7 +144,8 @@ def _maker(by_tensor: Mapping[int, Any], tensor: Any) -> Any:
 def _check_maker(tensor: Any, kind: type) -> None:
     """Refuse what returns one of the tensors that it chooses from, as ``keras.ops.cond`` does: Keras takes it for their maker."""
     operation = tensor._keras_history.operation
-    if not isinstance(operation, kind):
+    # That one hands a tensor on as it is.
+    if not isinstance(operation, kind) and type(operation).__name__ != "ConvertToTensor":
         raise ReadError(
             f"it calls {class_path(type(operation))}, which chooses by values what is computed, and no op does; compute all that it"
             " chooses from, and join it by arithmetic"

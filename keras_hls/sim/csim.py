@@ -173,7 +173,6 @@ class _Process:
         # A process that has ended shows where its answer is awaited.
         with suppress(BrokenPipeError):
             self._process.stdin.write(b"%d %d\n" % (slot, count))
-            self._process.stdin.flush()
 
     def wait(self, count: int) -> None:
         """Wait until it has answered to so many samples, those that were started first."""
@@ -217,21 +216,13 @@ def _process(
                 [np.ndarray((count, *p.shape), p.dtype, memory, slot * slot_bytes + s) for s, p in zip(starts, ports)]
                 for slot in range(slots)
             ]
-            command = [
-                sys.executable,
-                "-I",
-                "-S",
-                worker.__file__,
-                str(library),
-                str(path),
-                str(slot_bytes),
-                str(threads),
-            ]
+            about = map(str, (library, path, slot_bytes, threads))
             texts = [",".join(places[:inputs]), ",".join(places[inputs:])]
+            command = [sys.executable, "-I", "-S", worker.__file__, *about, *texts]
             with (
                 (Path(folder) / "errors").open("w+b") as errors,
                 subprocess.Popen(
-                    [*command, *texts], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
+                    command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
                 ) as process,
             ):
                 running = _Process(what, process, errors, arrays)

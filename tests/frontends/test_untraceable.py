@@ -13,7 +13,7 @@ pytest.importorskip("hgq")
 
 
 import keras_hls
-from keras_hls.errors import InvalidModel
+from keras_hls.errors import InvalidModel, UnsupportedModel
 from keras_hls.frontends import live_model
 from keras_hls.layers_ext import READERS, Ref, reads
 from keras_hls.layers_ext.activation import ReLU
@@ -185,3 +185,15 @@ def test_a_layer_with_a_reader_is_not_traced():
         assert np.array_equal(reference(model, snapshot.graph)(values())[0], wanted)
     finally:
         del READERS[path]
+
+
+def test_a_choice_by_values_is_refused():
+    """Keras takes it for the maker of what it chooses from: it was read as the first of the two."""
+
+    def choose(x):
+        return keras.ops.cond(keras.ops.sum(x) > 0, lambda: x, lambda: -x)
+
+    x = keras.Input((4,))
+    model = keras.Model(x, keras.layers.Lambda(choose)(quantizer()(x)))
+    with pytest.raises(UnsupportedModel, match="which chooses by values"):
+        keras_hls.snapshot(model)

@@ -68,8 +68,9 @@ def test_cpp():
 def test_left_open_it_is_finer_than_its_input_and_says_how_far_it_is_off():
     x = TensorType.of(Fixed(True, 8, 4), (2,))
     y = Quotient(Constant(np.array(3), 0)).settle(x, frac=None)
-    assert y.infer(x).frac == 20
-    assert y.error(x) == 2.0**-20
+    # Twenty-four bits from the largest quotient down, which is above two.
+    assert y.infer(x).frac == 22
+    assert y.error(x) == 2.0**-22
     raw = np.arange(-128, 128)[:, None].repeat(2, 1)
     assert np.abs(y.infer(x).to_float(y.bind(x)(raw)) - raw / 16 / 3).max() <= y.error(x)
     assert y.settle(x, frac=3) is y
@@ -102,3 +103,14 @@ def test_too_many_bits_on_the_way_are_refused():
 def test_before_its_precision_is_settled_it_has_no_type():
     with pytest.raises(ValueError, match="before a pass has chosen its precision"):
         Quotient(Constant(np.array(3), 0)).infer(TensorType.of(Fixed(True, 8, 4), (2,)))
+
+
+def test_a_divisor_of_many_bits_keeps_its_quotients_bits():
+    """As x / float32(0.1), whose point is moved first."""
+    x = TensorType.of(Fixed(True, 6, 31), (2,))
+    y = Quotient(Constant(np.array(13421773), 0)).settle(x, frac=None)
+    assert y.infer(x).frac >= 14
+    raw = np.arange(-32, 32)[:, None].repeat(2, 1)
+    wanted = np.ldexp(raw.astype(float), 25) / 13421773
+    assert np.abs(y.infer(x).to_float(y.bind(x)(raw)) - wanted).max() <= y.error(x)
+    check_ops([Case(y, (x,))], samples=60)

@@ -230,6 +230,21 @@ def test_a_crash_after_many_answers_is_an_error(edited, monkeypatch, threads):
         crashing.run(samples(crashing.graph, 300), threads)
 
 
+def test_a_crash_before_all_samples_are_sent_is_said_as_such(edited, monkeypatch):
+    """Whatever the pipe to it says then."""
+    monkeypatch.setattr(csim, "_SLICE_BYTES", 1)
+    crashing = edited("std::abort();")
+    start = csim._Process.start
+
+    def late(self, slot, count):
+        start(self, slot, count)
+        self._process.wait()
+
+    monkeypatch.setattr(csim._Process, "start", late)
+    with pytest.raises(CSimulationError, match="crashed with SIGABRT"):
+        crashing.run(samples(crashing.graph, 300), 2)
+
+
 def test_what_it_prints_is_no_answer(edited, simulation):
     printing = edited('std::puts("7 samples"); std::fputs("7\\n", stderr); std::fflush(stdout);')
     inputs = samples(simulation.graph, 40)
