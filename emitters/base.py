@@ -21,7 +21,8 @@ import keras_hls
 from keras_hls.emitters.cpp import Names, fixed_type, native_type, numbers
 from keras_hls.errors import HLSError
 from keras_hls.fixed import Fixed, IntArray
-from keras_hls.graph import Graph, Input, Kernel, Node, Plan
+from keras_hls.graph import Graph, Input, Node
+from keras_hls.op import Kernel, Plan
 from keras_hls.options import Options
 
 if TYPE_CHECKING:

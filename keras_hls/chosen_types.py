@@ -14,7 +14,8 @@ from keras_hls.errors import InvalidData, InvalidOption, TooWide
 from keras_hls.graph import Graph
 from keras_hls.options import MOST_BITS, Options
 from keras_hls.passes import prepare
-from keras_hls.passes.calibrate import Caster, calibrate
+from keras_hls.passes.calibrate import calibrate
+from keras_hls.passes.input_casts import Caster
 from keras_hls.passes.unquantized import unquantized
 from keras_hls.sim.emulator import Emulator, Samples, sample_arrays, to_floats, to_raw
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from keras_hls import storage
 from keras_hls.fixed import Constant
-from keras_hls.graph import Graph, Input, op_fields
+from keras_hls.graph import Graph, Input
+from keras_hls.op import op_fields
 
 
 @dataclass(frozen=True)

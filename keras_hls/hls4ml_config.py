@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_hls.errors import InvalidOption
-from keras_hls.passes.calibrate import AUTO, EVERY
+from keras_hls.precision import AUTO, EVERY
 
 # What hls4ml needs to be told and we needn't: accumulators and tables are exact here, whatever their size.
 _NEEDLESS = frozenset(

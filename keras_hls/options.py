@@ -10,9 +10,10 @@ from typing import Any
 
 from keras_hls.errors import InvalidOption, TooWide, did_you_mean
 from keras_hls.fixed import Fixed
-from keras_hls.graph import STRATEGIES, Graph, Plan, check_plan
+from keras_hls.graph import Graph, check_plan
 from keras_hls.hls4ml_config import translate
-from keras_hls.passes.calibrate import AUTO, EVERY, Precision
+from keras_hls.op import STRATEGIES, Plan
+from keras_hls.precision import AUTO, EVERY, Precision
 
 #: What an entry of ``layers`` may hold.
 LAYER_OPTIONS = ("strategy", "reuse_factor")

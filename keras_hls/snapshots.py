@@ -54,6 +54,11 @@ class Snapshot:
     graph: Graph
     options: Options
 
+    def __repr__(self) -> str:
+        graph, inputs = self.graph, [node.name for node in self.graph.inputs]
+        layers = len({node.layer for node in graph} - set(inputs))
+        return f"<Snapshot of {layers} layers, {_shapes(graph, inputs)} to {_shapes(graph, graph.outputs)}>"
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know about this network, one sentence each."""
@@ -229,6 +234,10 @@ class Snapshot:
                 )
             _warn_if_far(project.verification)
         return project
+
+
+def _shapes(graph: Graph, names: Sequence[str]) -> str:
+    return " and ".join("x".join(map(str, graph.types[name].shape)) for name in names)
 
 
 def _warn_if_far(found: Verification) -> None:

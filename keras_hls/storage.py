@@ -10,7 +10,8 @@ import numpy as np
 
 from keras_hls.errors import HLSError
 from keras_hls.fixed import Constant, Fixed, Formats
-from keras_hls.graph import Graph, Node, Op, Place, op_fields
+from keras_hls.graph import Graph, Node, Place
+from keras_hls.op import Op, op_fields
 
 VERSION = 2
 

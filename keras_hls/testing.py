@@ -24,7 +24,8 @@ import numpy.typing as npt
 
 from keras_hls import storage
 from keras_hls.fixed import Formats, IntArray, Quantization, TensorType, shift_left
-from keras_hls.graph import STRATEGIES, Graph, Input, Node, Op, Plan, infer
+from keras_hls.graph import Graph, Input, Node, infer
+from keras_hls.op import STRATEGIES, Op, Plan
 from keras_hls.options import Options
 from keras_hls.sim.csim import CSimulation
 from keras_hls.sim.emulator import Emulator

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_hls.fixed import BoolArray, Constant, IntArray, TensorType, shift_left
-from keras_hls.graph import Kernel, Needs, Op, Plan, Work
+from keras_hls.op import Kernel, Needs, Op, Plan, Work
 
 
 @dataclass(frozen=True, eq=False)

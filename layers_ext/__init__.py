@@ -1,7 +1,7 @@
 """Layers: one file a family, with the ops that it becomes and how they are read from a layer of any library.
 
 Importing this package imports every family, so that all readers and ops are known. Your own layers extend it the same way:
-subclass `keras_hls.graph.Op`, decorate a reader with `reads`, and import your module before you export.
+subclass `keras_hls.op.Op`, decorate a reader with `reads`, and import your module before you export.
 """
 
 from keras_hls.layers_ext import (

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_hls.fixed import BoolArray, IntArray, TensorType
-from keras_hls.graph import Kernel, Op, Plan, Unit, Work
 from keras_hls.layers_ext.counting import units
 from keras_hls.layers_ext.piecewise import Piecewise
 from keras_hls.layers_ext.reading import Builder, LayerView, ReadError, Ref, reads
 from keras_hls.layers_ext.table import Function
+from keras_hls.op import Kernel, Op, Plan, Unit, Work
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from keras_hls.graph import Op
 from keras_hls.layers_ext.movement import Permute
 from keras_hls.layers_ext.reading import Builder, LayerView, ReadError, Ref
+from keras_hls.op import Op
 
 
 @dataclass(frozen=True)

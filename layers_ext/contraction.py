@@ -10,9 +10,9 @@ import numpy as np
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, BoolArray, IntArray, TensorType
-from keras_hls.graph import Kernel, Needs, Op, Plan, Unit, Work
 from keras_hls.layers_ext.exact_matmul import exact_type, matmul
 from keras_hls.layers_ext.products import count_terms, minus_a_shift, multipliers, unrolled_work, width_counts
+from keras_hls.op import Kernel, Needs, Op, Plan, Unit, Work
 
 #: Products whose intervals are looked at together; more would only take more memory.
 _AT_ONCE = 1 << 18

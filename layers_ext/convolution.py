@@ -13,7 +13,6 @@ import numpy as np
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, BoolArray, Constant, IntArray, TensorType, trailing_zeros
-from keras_hls.graph import Kernel, Needs, Op, Plan, Work
 from keras_hls.layers_ext.convolution_tables import latency_kernel, resource_kernel
 from keras_hls.layers_ext.exact_matmul import exact_type
 from keras_hls.layers_ext.folded_weights import same_everywhere, scaled_weights, with_known
@@ -29,6 +28,7 @@ from keras_hls.layers_ext.products import (
 )
 from keras_hls.layers_ext.sliding_products import SlidingProducts
 from keras_hls.layers_ext.windows import Window
+from keras_hls.op import Kernel, Needs, Op, Plan, Work
 
 
 @dataclass(frozen=True, eq=False)

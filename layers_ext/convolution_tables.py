@@ -9,8 +9,8 @@ from math import prod
 import numpy as np
 
 from keras_hls.fixed import MAX_BITS, Constant, IntArray, TensorType
-from keras_hls.graph import Kernel
 from keras_hls.layers_ext.windows import Window, sizes
+from keras_hls.op import Kernel
 
 #: Bytes of the vectors that C-simulation calculates with.
 _VECTORS = (16, 32, 64)

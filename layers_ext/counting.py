@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_hls.fixed import bit_length
-from keras_hls.graph import Unit, UnitKind
+from keras_hls.op import Unit, UnitKind
 
 
 def units(kind: UnitKind, *widths: npt.ArrayLike, digits: npt.ArrayLike = 0) -> list[Unit]:

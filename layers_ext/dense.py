@@ -10,7 +10,6 @@ import numpy as np
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, BoolArray, Constant, IntArray, TensorType, trailing_zeros
-from keras_hls.graph import Kernel, Needs, Op, Plan, Work
 from keras_hls.layers_ext.activation import activate
 from keras_hls.layers_ext.exact_matmul import exact_type, matmul
 from keras_hls.layers_ext.folded_weights import same_everywhere, scaled_weights, with_known
@@ -25,6 +24,7 @@ from keras_hls.layers_ext.products import (
     width_counts,
 )
 from keras_hls.layers_ext.reading import Builder, LayerView, ReadError, Ref, reads
+from keras_hls.op import Kernel, Needs, Op, Plan, Work
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,13 +9,13 @@ from math import prod
 import numpy as np
 
 from keras_hls.fixed import Constant
-from keras_hls.graph import Op
 from keras_hls.layers_ext.activation import activate
 from keras_hls.layers_ext.convolution import Convolution
 from keras_hls.layers_ext.dense import Dense
 from keras_hls.layers_ext.einsum import Equation, Labelled, Labels, Steps
 from keras_hls.layers_ext.reading import Builder, LayerView, ReadError, Ref, reads
 from keras_hls.layers_ext.scale import Scale
+from keras_hls.op import Op
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from keras_hls.fixed import (
     shift_left,
     trailing_zeros,
 )
-from keras_hls.graph import Kernel, Needs, Op, Plan, Unit, Work
 from keras_hls.layers_ext.counting import units
 from keras_hls.layers_ext.quantize import Quantize
 from keras_hls.layers_ext.reading import Builder, LayerView, ReadError, Ref, reads
+from keras_hls.op import Kernel, Needs, Op, Plan, Unit, Work
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,9 @@ import numpy as np
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, Constant, IntArray, TensorType, bit_length
-from keras_hls.graph import Unit
 from keras_hls.layers_ext.axis_runs import TAKEN, Runs
 from keras_hls.layers_ext.counting import tree_depth
+from keras_hls.op import Unit
 
 
 def distance_ends(x: TensorType, runs: Runs) -> tuple[IntArray, IntArray]:

@@ -11,13 +11,13 @@ import numpy as np
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, Constant, IntArray, TensorType, shift_left
-from keras_hls.graph import Kernel, Op, Plan, Unit, Work
 from keras_hls.layers_ext.activation import ACTIVATIONS
 from keras_hls.layers_ext.axis_runs import TAKEN, over_axes, permuted_axes, sample_axes
 from keras_hls.layers_ext.curves import Curve
 from keras_hls.layers_ext.exponentials import Exponentials, distance_ends
 from keras_hls.layers_ext.reading import Builder, LayerView, Ref, reads_operation
 from keras_hls.layers_ext.softmax import host_function
+from keras_hls.op import Kernel, Op, Plan, Unit, Work
 
 #: Fractional bits of the logarithm where nothing that reads it says how many it needs, and at most.
 _FRAC, _FINEST = 16, 22

@@ -13,11 +13,11 @@ import numpy as np
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, BoolArray, Constant, Fixed, IntArray, TensorType, shift_left
-from keras_hls.graph import Kernel, Needs, Op, Plan, Unit, Work
 from keras_hls.layers_ext.counting import constant_bits, csd_digits, units
 from keras_hls.layers_ext.quotient import divide
 from keras_hls.layers_ext.reading import Builder, LayerView, Ref, reads
 from keras_hls.layers_ext.scale import Scale
+from keras_hls.op import Kernel, Needs, Op, Plan, Unit, Work
 
 #: Loops of the kernel, in `emitters/vitis/kernels/elementwise.h`.
 _LOOPS = 6

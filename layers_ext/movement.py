@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from keras_hls.fixed import BoolArray, IntArray, TensorType, shift_left
-from keras_hls.graph import Kernel, Needs, Op, Plan, Work
+from keras_hls.op import Kernel, Needs, Op, Plan, Work
 
 T = TypeVar("T")
 

@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, Constant, IntArray, TensorType
-from keras_hls.graph import Kernel, Op, Plan, Unit, Work
 from keras_hls.layers_ext.axis_runs import TAKEN, Runs, permuted_axes
 from keras_hls.layers_ext.counting import constant_bits, csd_digits, tree_depth, units
 from keras_hls.layers_ext.curves import Curve
+from keras_hls.op import Kernel, Op, Plan, Unit, Work
 
 #: Fractional bits of the result where nothing that reads it says how many it needs, and at most.
 _FRAC, _FINEST = 16, 22

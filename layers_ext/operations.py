@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from keras_hls.fixed import Constant, Real, TensorType
 from keras_hls.frontends.view import OperationView
-from keras_hls.graph import Op
 from keras_hls.layers_ext.activation import ReLU, relu, tabulate
 from keras_hls.layers_ext.merge import Add, Maximum, Minimum, Multiply, Subtract
 from keras_hls.layers_ext.movement import Repeat
@@ -20,6 +19,7 @@ from keras_hls.layers_ext.piecewise import Piecewise
 from keras_hls.layers_ext.quotient import divide
 from keras_hls.layers_ext.reading import Builder, ReadError, Ref, reads_operation
 from keras_hls.layers_ext.scale import Scale
+from keras_hls.op import Op
 
 Floats = npt.NDArray[np.float64]
 

@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, BoolArray, IntArray, TensorType, trailing_zeros
-from keras_hls.graph import Kernel, Op, Plan, Unit, Work
 from keras_hls.layers_ext.counting import adder_trees, tree_depth, tree_path, units
 from keras_hls.layers_ext.reading import Builder, Ref
 from keras_hls.layers_ext.reshape import Reshape
+from keras_hls.op import Kernel, Op, Plan, Unit, Work
 
 _FUNCTIONS: dict[str, np.ufunc] = {"sum": np.add, "max": np.maximum, "min": np.minimum}
 

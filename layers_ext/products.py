@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_hls.fixed import MAX_BITS, BoolArray, Constant, IntArray, TensorType, shift_left
-from keras_hls.graph import Unit, Work
 from keras_hls.layers_ext.counting import adder_trees, constant_bits, csd_digits, tree_path
+from keras_hls.op import Unit, Work
 
 
 def aligned(x: TensorType, kernel: Constant, bias: Constant | None) -> tuple[IntArray, IntArray, int]:

@@ -22,9 +22,9 @@ from keras_hls.fixed import (
     TensorType,
     composed,
 )
-from keras_hls.graph import Kernel, Op, Plan, Unit, Work
 from keras_hls.layers_ext.axes import channel_constants, permuted_constants
 from keras_hls.layers_ext.counting import units
+from keras_hls.op import Kernel, Op, Plan, Unit, Work
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,6 @@ import numpy as np
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, FloatArray, Formats, IntArray, TensorType
-from keras_hls.graph import Kernel, Op, Plan, Unit, Work
 from keras_hls.layers_ext.axis_runs import TAKEN, Runs, over_axes, permuted_axes, sample_axes
 from keras_hls.layers_ext.counting import tree_depth, units
 from keras_hls.layers_ext.exponentials import distance_ends
@@ -19,6 +18,7 @@ from keras_hls.layers_ext.pool import reduce
 from keras_hls.layers_ext.quantize import Quantize
 from keras_hls.layers_ext.reading import Builder, LayerView, ReadError, Ref, reads
 from keras_hls.layers_ext.table import Function
+from keras_hls.op import Kernel, Op, Plan, Unit, Work
 
 
 @dataclass(frozen=True, eq=False)

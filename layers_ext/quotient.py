@@ -11,12 +11,12 @@ import numpy.typing as npt
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, BoolArray, Constant, IntArray, TensorType, shift_left, trailing_zeros
-from keras_hls.graph import Kernel, Op, Plan, Unit, Work
 from keras_hls.layers_ext.axes import channel_constants, permuted_constants
 from keras_hls.layers_ext.broadcast import Repeated
 from keras_hls.layers_ext.counting import constant_bits, csd_digits, units
 from keras_hls.layers_ext.reading import Builder, Ref
 from keras_hls.layers_ext.scale import Scale
+from keras_hls.op import Kernel, Op, Plan, Unit, Work
 
 # Bits, as far as they fit, where nothing that reads the quotient says how many it needs: fractional ones beyond those of the
 # input, and, as the divisor can be any number, all those of the largest quotient; the more of both.

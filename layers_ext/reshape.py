@@ -9,10 +9,10 @@ from math import prod
 import numpy as np
 
 from keras_hls.fixed import BoolArray, IntArray, TensorType
-from keras_hls.graph import Needs, Op, Plan, Work
 from keras_hls.layers_ext.layout import channels_first
 from keras_hls.layers_ext.movement import Permute, Repeat
 from keras_hls.layers_ext.reading import Builder, LayerView, Ref, reads
+from keras_hls.op import Needs, Op, Plan, Work
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,10 @@ import numpy as np
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, BoolArray, Constant, IntArray, TensorType, shift_left, trailing_zeros
-from keras_hls.graph import Kernel, Op, Plan, Unit, Work
 from keras_hls.layers_ext.axes import channel_constants, permuted_constants
 from keras_hls.layers_ext.broadcast import Repeated
 from keras_hls.layers_ext.counting import constant_bits, csd_digits, units
+from keras_hls.op import Kernel, Op, Plan, Unit, Work
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,12 +10,12 @@ import numpy as np
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, IntArray, TensorType
-from keras_hls.graph import Kernel, Op, Plan, Unit, Work
 from keras_hls.layers_ext.activation import ACTIVATIONS
 from keras_hls.layers_ext.axis_runs import TAKEN, over_axes, permuted_axes, sample_axes
 from keras_hls.layers_ext.counting import tree_depth
 from keras_hls.layers_ext.exponentials import Exponentials
 from keras_hls.layers_ext.reading import Builder, LayerView, Ref, reads, reads_operation
+from keras_hls.op import Kernel, Op, Plan, Unit, Work
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,11 +9,11 @@ import numpy as np
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, Constant, FloatArray, IntArray, TensorType
-from keras_hls.graph import Kernel, Op, Plan, Unit, Work
 from keras_hls.layers_ext.activation import ACTIVATIONS
 from keras_hls.layers_ext.axis_runs import Runs, over_axes, permuted_axes, sample_axes
 from keras_hls.layers_ext.counting import tree_depth, tree_path
 from keras_hls.layers_ext.reading import Builder, LayerView, ReadError, Ref, reads_operation
+from keras_hls.op import Kernel, Op, Plan, Unit, Work
 
 #: Elements at most: each is compared with each.
 MOST = 64

@@ -23,8 +23,8 @@ from keras_hls.fixed import (
     shift_left,
     trailing_zeros,
 )
-from keras_hls.graph import Kernel, Op, Plan, Unit, Work
 from keras_hls.layers_ext.counting import units
+from keras_hls.op import Kernel, Op, Plan, Unit, Work
 
 #: Entries of a table at most: an input of 20 bits.
 MOST_ENTRIES = 1 << 20

@@ -10,12 +10,12 @@ import numpy as np
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, BoolArray, IntArray, TensorType, trailing_zeros
-from keras_hls.graph import Kernel, Op, Plan, Unit, Work
 from keras_hls.layers_ext.counting import adder_trees, constant_bits, csd_digits, tree_path, units
 from keras_hls.layers_ext.layout import by_axis, channels_first
 from keras_hls.layers_ext.movement import Repeat
 from keras_hls.layers_ext.quotient import divide
 from keras_hls.layers_ext.reading import Builder, LayerView, ReadError, Ref, reads
+from keras_hls.op import Kernel, Op, Plan, Unit, Work
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import errno
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -585,6 +586,10 @@ def test_a_snapshot_that_can_not_be_written(model, tmp_path):
         with pytest.raises(OutputFolderError, match=r"^Snapshot '.*\.khls' can't be written: "):
             snapshot.save(path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["dir.khls", "file"]
+
+
+def test_a_snapshot_says_what_it_is_in_a_line(model):
+    assert re.fullmatch(r"<Snapshot of \d+ layers, 4 to 3>", repr(keras_hls.snapshot(model)))
 
 
 def test_a_snapshot_is_of_one_moment(model):

@@ -7,12 +7,13 @@ import pytest
 
 from keras_hls.errors import HLSError, InvalidModel, InvalidOption, TooWide
 from keras_hls.fixed import Constant, Fixed, Formats, TensorType
-from keras_hls.graph import Graph, Input, Node, Op, Plan, check_plan, infer, op_fields
+from keras_hls.graph import Graph, Input, Node, check_plan, infer
 from keras_hls.layers_ext.activation import ReLU
 from keras_hls.layers_ext.dense import Dense
 from keras_hls.layers_ext.merge import Add
 from keras_hls.layers_ext.quantize import Quantize
 from keras_hls.layers_ext.reshape import Reshape
+from keras_hls.op import Op, Plan, op_fields
 
 PORT = Fixed(True, 8, 3)
 

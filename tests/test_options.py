@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from keras_hls.errors import InvalidOption
 from keras_hls.fixed import Constant, Fixed, Formats
-from keras_hls.graph import Graph, Input, Node, Plan
+from keras_hls.graph import Graph, Input, Node
 from keras_hls.layers_ext.activation import ReLU
 from keras_hls.layers_ext.dense import Dense
+from keras_hls.op import Plan
 from keras_hls.options import Options, identifier
 
 _WORDS = """

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from keras_hls import storage
 from keras_hls.errors import HLSError
 from keras_hls.fixed import Constant, Fixed, Formats, TensorType
-from keras_hls.graph import Graph, Input, Kernel, Node, Op, Plan, Work
+from keras_hls.graph import Graph, Input, Node
 from keras_hls.layers_ext.activation import ReLU
 from keras_hls.layers_ext.dense import Dense
 from keras_hls.layers_ext.quantize import Quantize
 from keras_hls.layers_ext.reshape import Reshape
 from keras_hls.layers_ext.softmax import Softmax
+from keras_hls.op import Kernel, Op, Plan, Work
 
 
 @dataclass(frozen=True, eq=False)

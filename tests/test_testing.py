@@ -11,12 +11,12 @@ import pytest
 
 from keras_hls.errors import HLSError
 from keras_hls.fixed import Constant, Fixed, Formats, TensorType
-from keras_hls.graph import Kernel, Op, Plan, Unit, Work
 from keras_hls.layers_ext.activation import ReLU
 from keras_hls.layers_ext.dense import Dense
 from keras_hls.layers_ext.merge import Add
 from keras_hls.layers_ext.quantize import Quantize
 from keras_hls.layers_ext.reshape import Reshape
+from keras_hls.op import Kernel, Op, Plan, Unit, Work
 from keras_hls.testing import Case, check_op, check_ops
 
 X = TensorType.of(Fixed(True, 6, 3), (4,))
@@ -279,7 +279,7 @@ def test_plans_of_a_case():
 
 USERS_OP = '''
 from dataclasses import dataclass
-from keras_hls.graph import Kernel, Op, Unit, Work
+from keras_hls.op import Kernel, Op, Unit, Work
 from keras_hls.fixed import TensorType
 
 @dataclass(frozen=True, eq=False)

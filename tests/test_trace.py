@@ -182,9 +182,11 @@ def test_shared_multipliers_are_traced_as_they_are(tmp_path):
 def test_channels_first_is_seen_as_the_layer_has_it(tmp_path):
     x = keras.Input((2, 5, 6), name="x")
     first = {"data_format": "channels_first"}
+    # Weights that are large enough for no channel to be all zero.
+    large = keras.initializers.RandomUniform(-2, 2, seed=1)
     conv = {"iq_conf": conf(), "kq_conf": conf(place="weight"), "bq_conf": conf(place="bias")}
-    y = QConv2D(3, 3, name="a", activation="relu", kernel_initializer="random_normal", **conv, **first)(x)
-    y = QConv2D(4, 2, name="b", kernel_initializer="random_normal", **conv, **first)(L.ReLU(name="r")(y))
+    y = QConv2D(3, 3, name="a", activation="relu", kernel_initializer=large, **conv, **first)(x)
+    y = QConv2D(4, 2, name="b", kernel_initializer=large, **conv, **first)(L.ReLU(name="r")(y))
     made = keras.Model(x, y)
     x = values(20, shape=(2, 5, 6))
     trace = keras_hls.snapshot(made).trace(x, model=made)

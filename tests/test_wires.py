@@ -7,7 +7,7 @@ import pytest
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import Constant, Fixed, TensorType
-from keras_hls.graph import Plan, Work
+from keras_hls.op import Plan, Work
 from keras_hls.testing import Case, check_ops
 from keras_hls.wires import Channels, Known
 

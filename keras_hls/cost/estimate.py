@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from keras_hls.cost.devices import Device, device
 from keras_hls.cost.silicon import Technology, stage, version, work_silicon
 from keras_hls.errors import HLSError, InvalidOption
-from keras_hls.graph import Graph, Node, Plan
+from keras_hls.graph import Graph, Node
 from keras_hls.graph import work as node_work
+from keras_hls.op import Plan
 
 if TYPE_CHECKING:
     from pandas import DataFrame

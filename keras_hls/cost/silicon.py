@@ -16,7 +16,7 @@ from math import ceil
 from typing import Any
 
 from keras_hls.cost.devices import Device
-from keras_hls.graph import Unit, UnitKind, Work
+from keras_hls.op import Unit, UnitKind, Work
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,8 @@ def check_call(node: Any, read: Callable[..., Any]) -> None:
     ------
     ReadError
     """
+    if "call" in vars(node.operation):
+        raise ReadError("its call was replaced by another function, which no reader sees; make it a class of its own")
     parameters = getattr(node.operation, "call_signature_parameters", ())
     masks = [name for name in parameters if name == "mask" or name.endswith("_mask")]
     # Layers that join tensors look at their masks without an argument that says so.

@@ -9,6 +9,7 @@ from typing import Any
 
 from keras_hls.errors import InvalidModel
 from keras_hls.frontends.calls import Calls, graph_calls
+from keras_hls.frontends.keras_calls import called
 from keras_hls.frontends.keras_v3 import class_path
 from keras_hls.frontends.tracing import trace
 from keras_hls.frontends.view import ReadError
@@ -44,8 +45,10 @@ class Entry:
         """Return the model's outputs, flat, for one array an input."""
         import keras
 
-        args, kwargs = keras.tree.pack_sequence_as(self.arguments, list(arrays))
-        return list(keras.tree.flatten(self.model(*args, **kwargs, training=False)))
+        tensors = [keras.ops.convert_to_tensor(a) for a in arrays]
+        args, kwargs = keras.tree.pack_sequence_as(self.arguments, tensors)
+        found = called(f"model {self.model.name!r}", self.model, *args, **kwargs, training=False)
+        return list(keras.tree.flatten(found))
 
 
 def enter(model: Any) -> Entry:

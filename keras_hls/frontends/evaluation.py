@@ -11,6 +11,7 @@ import numpy as np
 from keras_hls.errors import InvalidModel
 from keras_hls.frontends.answer_names import answer_names
 from keras_hls.frontends.entry import Entry
+from keras_hls.frontends.keras_calls import called
 from keras_hls.frontends.keras_v3 import Floats, class_path, to_numpy
 from keras_hls.frontends.program import Program, Step, lay_out
 
@@ -125,7 +126,7 @@ def _call(job: _Job, tensors: Sequence[Any]) -> list[Any]:
     function = job.function
     if function is operation:
         function = _for_batch(operation, len(tensors[0]))
-    return list(keras.tree.flatten(function(*args, **kwargs)))
+    return list(keras.tree.flatten(called(f"layer {operation.name!r}", function, *args, **kwargs)))
 
 
 def _for_batch(operation: Any, count: int) -> Any:

@@ -9,7 +9,7 @@ import inspect
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from keras_hls.frontends.calls import Calls, ordered
@@ -242,10 +242,18 @@ def _recording() -> Iterator[None]:
             " as they are where training is False"
         )
 
+    def draw(generator: Any, ordered: bool = True) -> None:
+        raise ReadError(
+            "its call draws random numbers, so that it answers otherwise each time; leave them out at inference"
+        )
+
     methods = {f"__{name}__": operator(f"__{name}__", function) for name, function in functions.items()}
     # Keras takes a product with a number or a variable for a sparse one, which few layers can be called with.
     dense = property(lambda self: False, lambda self, value: None)
-    with _set(keras.Variable, {**methods, "_direct_assign": refuse}), _set(keras.KerasTensor, {"sparse": dense}):
+    with ExitStack() as sets:
+        sets.enter_context(_set(keras.Variable, {**methods, "_direct_assign": refuse}))
+        sets.enter_context(_set(keras.KerasTensor, {"sparse": dense}))
+        sets.enter_context(_set(keras.random.SeedGenerator, {"next": draw}))
         yield
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from keras_hls.fixed import Constant, FloatArray, Formats
-from keras_hls.graph import Graph, Input, Node, Op, reals
+from keras_hls.graph import Graph, Input, Node
+from keras_hls.op import Op, reals
 from keras_hls.options import identifier
 
 

@@ -14,7 +14,7 @@ from keras_hls.passes.host_functions import leave_to_host
 from keras_hls.passes.identities import drop_identities
 from keras_hls.passes.input_types import type_inputs
 from keras_hls.passes.narrowing import narrow
-from keras_hls.passes.precision import settle_precision
+from keras_hls.passes.settling import settle_precision
 from keras_hls.passes.transposes import cancel_transposes
 from keras_hls.passes.unquantized import refuse_unquantized
 

@@ -6,9 +6,9 @@ the given samples, after everything before it was rounded. So on those samples n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -17,73 +17,31 @@ import numpy.typing as npt
 
 from keras_hls.errors import InvalidOption, TooWide, did_you_mean
 from keras_hls.fixed import (
-    MAX_BITS,
     Constant,
     Fixed,
-    FloatArray,
     FloatCast,
     Formats,
     IntArray,
     Real,
     TensorType,
-    from_float,
-    trailing_zeros,
 )
-from keras_hls.graph import Graph, Input, Node, Op, Place, infer, named, op_fields, reals, settle
-from keras_hls.passes.input_types import type_inputs
-from keras_hls.passes.moved_inputs import MovedInputs
+from keras_hls.graph import Graph, Input, Node, Place, infer, named, settle
+from keras_hls.op import Op, op_fields, reals
+from keras_hls.passes.fitting_types import constant, holding, significant
+from keras_hls.passes.input_casts import Caster, cast_inputs
 from keras_hls.passes.unquantized import refuse_unquantized, unquantized
+from keras_hls.precision import EVERY, Precision
 
-#: In a precision by layer: all that have no entry of their own.
-EVERY = "*"
-#: In place of a type: what the samples say.
-AUTO = "auto"
 #: Values of samples that are worked on at a time.
 _CHUNK = 1 << 22
 #: Bits that a table may be looked up with where a user says so.
 _MOST_INDEX = 20
-#: How large a normalised element may usually be.
-_USUAL = 8.0
 #: More fractional bits than any type has, and how many fewer are tried at a time where a layer has too many.
 _FINEST, _COARSER = 1 << 10, 4
 
 
-@dataclass(frozen=True)
-class Precision:
-    """What types to choose where a model says none.
-
-    Parameters
-    ----------
-    bits : int
-        Of every type that follows from data: weights, inputs, and what layers hand on.
-    index_bits : int
-        Of what a table is looked up with, at most.
-    layers : mapping
-        By layer, types instead of what the data says: of its "result", "weight" and "bias". `EVERY` stands for all layers
-        that it doesn't name. None is what the data says; without data, nothing.
-    """
-
-    bits: int = 16
-    index_bits: int = 12
-    layers: Mapping[str, Mapping[str, Fixed | None]] = field(default_factory=dict)
-
-    def of(self, layer: str, what: str) -> Fixed | None:
-        """Return the type that a user gave a layer's "result", "weight" or "bias"."""
-        every = self.layers.get(EVERY, {})
-        return self.layers.get(layer, {}).get(what, every.get(what))
-
-    def given(self) -> Precision:
-        """Return the types that a user gave alone."""
-        return replace(
-            self, layers={n: {k: to for k, to in entry.items() if to is not None} for n, entry in self.layers.items()}
-        )
-
-
 #: A node with its weights as integers, its op as settled, and the type of its result.
 _Settled = tuple[Node, Op, TensorType]
-
-#: Makes the op that casts to formats; passes know none by name.
-Caster = Callable[[Formats], Op]
 
 
 def calibrate(
@@ -114,7 +72,7 @@ def calibrate(
     precision = precision if samples is not None else precision.given()
     if samples is None and not all(precision.of(name, "result") for name in unquantized(graph)):
         refuse_unquantized(graph)
-    whole, casts = _cast_inputs(graph, precision, samples, caster)
+    whole, casts = cast_inputs(graph, precision, samples, caster)
     return _Calibration(whole, casts, precision, samples, caster).graph
 
 
@@ -132,108 +90,6 @@ def _check_names(graph: Graph, precision: Precision) -> None:
             )
         if name in own:
             raise InvalidOption(f"precision names {name!r}, but that layer has quantizers of its own; leave it out")
-
-
-def _cast_inputs(
-    graph: Graph, precision: Precision, samples: Sequence[npt.NDArray[Any]] | None, caster: Caster
-) -> tuple[Graph, set[str]]:
-    """Put a cast behind each input that is read without one, and type all inputs; return the casts' names as well."""
-    moved = MovedInputs(graph)
-    #: For each input, the cast's name and who reads it instead; "" for an output.
-    instead: dict[str, tuple[str, set[str]]] = {}
-    nodes = []
-    for i, node in enumerate(graph.inputs):
-        if not moved.plain[node.name] or getattr(node.op, "port", None) is not None:
-            continue
-        given = precision.of(node.layer, "result")
-        readers = moved.plain_readers(node.name)
-        if given is None:
-            assert samples is not None
-            formats = _ranges(samples[i], precision.bits, _factors(graph, readers))
-        else:
-            formats = Formats.of(given)
-        cast = Node(f"{node.name}_cast", caster(formats), (node.name,), node.layer)
-        instead[node.name] = (cast.name, readers)
-        nodes.append(cast)
-    rest = []
-    for node in graph:
-        inputs = tuple(instead[n][0] if n in instead and node.name in instead[n][1] else n for n in node.inputs)
-        rest.append(replace(node, inputs=inputs))
-    outputs = tuple(instead[n][0] if n in instead and "" in instead[n][1] else n for n in graph.outputs)
-    first = [node for node in rest if isinstance(node.op, Input)]
-    others = [node for node in rest if not isinstance(node.op, Input)]
-    moved_on = graph.moved({name: Place(to) for name, (to, _) in instead.items()})
-    whole = type_inputs(replace(moved_on, nodes=(*first, *nodes, *others), outputs=outputs))
-    return whole, {name for name, _ in instead.values()}
-
-
-def _factors(graph: Graph, readers: set[str]) -> FloatArray | None:
-    """Return the factors that bring an input's elements to one scale, if that is what its one reader does; else None."""
-    if len(readers) != 1 or "" in readers:
-        return None
-    scaling = graph[next(iter(readers))].op.scaling
-    return scaling[0].values if scaling is not None and isinstance(scaling[0], Real) else None
-
-
-def _ranges(samples: npt.NDArray[Any], bits: int, factors: FloatArray | None) -> Formats:
-    """Return types of so many bits that hold samples without overflow: one for all, or one for each of some factors.
-
-    Elements that a model brings to one scale may differ by orders of magnitude before, and each needs its own last bit.
-    """
-    values = np.asarray(samples, np.float64)
-    signed = bool(values.min(initial=0) < 0)
-    largest = np.abs(values).max(0, initial=0)
-    whole = float(largest.max(initial=0))
-    if factors is None or factors.ndim > largest.ndim or not largest.size:
-        return Formats.of(_holding(whole, signed, bits))
-    shape = (1,) * (largest.ndim - factors.ndim) + factors.shape
-    alike = tuple(i for i, size in enumerate(shape) if size == 1)
-    with np.errstate(divide="ignore"):
-        # A normalised element that hardly varies in these samples may elsewhere.
-        usual = np.minimum(_USUAL / np.abs(factors.reshape(shape)), whole)
-    held = np.maximum(largest.max(alike, keepdims=True), usual)
-    integer = [_holding(float(one), signed, bits).integer for one in held.reshape(-1)]
-    return Formats(np.asarray(signed), np.asarray(bits), np.asarray(integer).reshape(held.shape), "RND", "SAT")
-
-
-def _holding(largest: float, signed: bool, bits: int) -> Fixed:
-    """Return the type of `bits` bits whose largest number, after rounding to it, is at least `largest`."""
-    magnitude = bits - signed
-    exponent = int(np.frexp(largest)[1]) if largest else 0
-    if largest and np.rint(np.ldexp(largest, magnitude - exponent)) > (1 << magnitude) - 1:
-        exponent += 1
-    return Fixed(signed, bits, exponent + signed, "RND", "SAT")
-
-
-def _constant(real: Real, to: Fixed, what: str, given: bool) -> Constant:
-    """Return weights as integers, rounded to nearest."""
-    nearest = Formats.of(Fixed(to.signed, to.width, to.integer, "RND", "SAT"))
-    raw = from_float(real.values, nearest)
-    if given and np.abs(np.ldexp(raw.astype(np.float64), -to.frac) - real.values).max(initial=0) >= 2.0**-to.frac:
-        worst = float(real.values.flat[np.abs(real.values).argmax()])
-        raise InvalidOption(f"{what} must fit {to}, but one is {worst:g}; give it more integer bits")
-    return _shortest(raw, to.frac)
-
-
-def _significant(real: Real, bits: int, finest: int) -> Constant:
-    """Return factors as integers, each rounded to so many bits of its own, as far as the finest of them allows."""
-    exponents = np.frexp(real.values)[1][real.values != 0]
-    most = int(exponents.max(initial=0))
-    frac = min(bits - 1 - int(exponents.min(initial=most)), MAX_BITS - 2 - most, finest)
-    own = np.minimum(bits - 1 - np.frexp(real.values)[1], frac)
-    return _shortest(np.ldexp(np.rint(np.ldexp(real.values, own)), frac - own).astype(np.int64), frac)
-
-
-def _known(value: Any) -> bool:
-    return isinstance(value, Constant) and not isinstance(value, Real)
-
-
-def _shortest(raw: IntArray, frac: int) -> Constant:
-    """Return integers without the low bits that none of them has, which would only widen every product."""
-    if not raw.any():
-        return Constant(raw, min(frac, 0))
-    spare = int(trailing_zeros(raw).min(initial=62)) % 63
-    return Constant(raw >> spare, frac - spare)
 
 
 class _Calibration:
@@ -402,13 +258,13 @@ class _Calibration:
             given = self.precision.of(node.layer, kind)
             bits = self.precision.bits
             if given is None and node.op.scaling is not None and kind == "weight":
-                made[id(real)] = _significant(real, bits, finest)
+                made[id(real)] = significant(real, bits, finest)
                 continue
-            to = given or _holding(float(np.abs(real.values).max(initial=0)), True, bits)
+            to = given or holding(float(np.abs(real.values).max(initial=0)), True, bits)
             if given is None and to.frac > finest:
                 width = max(to.width - to.frac + finest, 2)
                 to = replace(to, width=width, integer=width - finest)
-            made[id(real)] = _constant(real, to, f"Layer {node.layer!r}: its {name}", given is not None)
+            made[id(real)] = constant(real, to, f"Layer {node.layer!r}: its {name}", given is not None)
         changed: dict[str, Any] = {}
         for name, value in op_fields(node.op).items():
             if id(value) in made:
@@ -457,7 +313,7 @@ class _Calibration:
         kind, values = self.types[name], self.values[name]
         low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
         signed = bool((kind.low < 0).any())
-        return _holding(float(np.ldexp(float(max(high, -low)), -kind.frac)), signed, bits)
+        return holding(float(np.ldexp(float(max(high, -low)), -kind.frac)), signed, bits)
 
     def _follow(self, node: Node, op: Op, types: Sequence[TensorType]) -> None:
         if not self.follows:
@@ -482,3 +338,7 @@ def _narrow(raw: IntArray, kind: TensorType | None = None) -> npt.NDArray[Any]:
         else (kind.low.min(initial=0), kind.high.max(initial=0))
     )
     return raw.astype(np.promote_types(np.min_scalar_type(int(low)), np.min_scalar_type(int(-high - 1))))
+
+
+def _known(value: Any) -> bool:
+    return isinstance(value, Constant) and not isinstance(value, Real)

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from keras_hls.fixed import BoolArray, Constant, TensorType
-from keras_hls.graph import Graph, Input, Needs, Node, Op, Place
+from keras_hls.graph import Graph, Input, Node, Place
+from keras_hls.op import Needs, Op
 from keras_hls.wires import Channels, Known
 
 

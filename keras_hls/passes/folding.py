@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from keras_hls.graph import Graph, Op
+from keras_hls.graph import Graph
+from keras_hls.op import Op
 
 
 def fold_scales(graph: Graph) -> Graph:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from keras_hls.graph import Graph, Op, Place
+from keras_hls.graph import Graph, Place
+from keras_hls.op import Op
 
 
 def fuse_casts(graph: Graph) -> Graph:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from keras_hls.graph import Graph, Input, Node, Op, Place
+from keras_hls.graph import Graph, Input, Node, Place
+from keras_hls.op import Op
 from keras_hls.passes.smallest_cut import Cut
 
 #: An order of axes, as numpy's transpose takes it; () is the order as it is, whatever the rank.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from keras_hls.errors import UnsupportedModel, without_quantizers
-from keras_hls.graph import Graph, Input, reals
+from keras_hls.graph import Graph, Input
+from keras_hls.op import reals
 from keras_hls.passes.moved_inputs import MovedInputs
 
 

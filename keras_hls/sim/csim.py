@@ -31,6 +31,8 @@ from keras_hls.sim.quick_cast import QuickCast
 _SLICE_BYTES = 4 << 20
 #: Samples that each thread gets of a slice, at least.
 _LEAST_SAMPLES = 4
+#: Threads that run C++ for one that casts samples; even small networks take several times as long.
+_RUN_FOR_CAST = 8
 
 
 class CSimulation:
@@ -94,7 +96,8 @@ class CSimulation:
             return answers
         ports = self._ports()
         step = max(_SLICE_BYTES // sum(port.row for port in ports), _LEAST_SAMPLES * threads)
-        fills = [_filler(array, port, threads) for array, port in zip(inputs, ports)]
+        casting = -(-threads // _RUN_FOR_CAST)
+        fills = [_filler(array, port, casting) for array, port in zip(inputs, ports)]
 
         def finish(running: _Process, slot: int, start: int, size: int) -> None:
             running.wait(size)

@@ -49,7 +49,9 @@ class QuickCast:
     """
 
     def __init__(self, feed: Feed, raw: npt.DTypeLike, threads: int = 1):
-        self.feed, self.threads = feed, threads
+        self.feed = feed
+        # One for all parts: a thread starts in the time that some of them take.
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         function = _function() if feed.samples.size >= _WORTH else None
         self._call = None if function is None else _call(function, feed, np.dtype(raw))
 
@@ -74,13 +76,8 @@ class QuickCast:
             if not call(samples, place):
                 feed[part].into(place)
 
-        if self.threads > 1 and len(parts) > 1:
-            # ctypes releases the lock.
-            with ThreadPoolExecutor(min(self.threads, len(parts))) as pool:
-                list(pool.map(cast, parts))
-        else:
-            for part in parts:
-                cast(part)
+        # ctypes releases the lock.
+        list(map(cast, parts) if self._pool is None else self._pool.map(cast, parts))
 
 
 class _Call:

@@ -10,7 +10,8 @@ import pytest
 from keras_hls.cost import LayerEstimate, ResourceEstimate, estimate
 from keras_hls.errors import HLSError, InvalidOption
 from keras_hls.fixed import Fixed, IntArray, TensorType
-from keras_hls.graph import Graph, Input, Node, Op, Plan, Unit, Work
+from keras_hls.graph import Graph, Input, Node
+from keras_hls.op import Op, Plan, Unit, Work
 
 PART = "xcvu13p-flga2577-2-e"
 

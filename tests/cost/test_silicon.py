@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from keras_hls.cost.devices import device, names
 from keras_hls.cost.silicon import Coefficients, Silicon, Technology, silicon, work_silicon
-from keras_hls.graph import Unit, UnitKind, Work
+from keras_hls.op import Unit, UnitKind, Work
 
 ULTRASCALE_PLUS = Technology.of(device("xcu250-figd2104-2-e"), 5.0)
 SERIES_7 = Technology.of(device("xc7z020-clg400-1"), 5.0)

@@ -19,13 +19,14 @@ from keras_hls.emitters.base import lay_out
 from keras_hls.emitters.cpp import Names
 from keras_hls.errors import HLSError
 from keras_hls.fixed import OVERFLOW, ROUNDING, Constant, Fixed, Formats
-from keras_hls.graph import Graph, Input, Node, Plan
+from keras_hls.graph import Graph, Input, Node
 from keras_hls.layers_ext.activation import ReLU
 from keras_hls.layers_ext.dense import Dense
 from keras_hls.layers_ext.merge import Add
 from keras_hls.layers_ext.quantize import Quantize
 from keras_hls.layers_ext.reshape import Reshape
 from keras_hls.layers_ext.softmax import Softmax
+from keras_hls.op import Plan
 from keras_hls.options import Options
 from keras_hls.passes.dead_nodes import drop_dead_nodes
 from keras_hls.snapshots import Snapshot
@@ -587,7 +588,7 @@ def test_the_readmes_compiler_command_works(small):
 def test_an_op_without_a_kernel_says_where_to_write_it(tmp_path):
     class Mystery(ReLU):
         def hls(self, *inputs, plan):
-            from keras_hls.graph import Kernel
+            from keras_hls.op import Kernel
 
             return Kernel("mystery", "mystery", {"size": inputs[0].size})
 

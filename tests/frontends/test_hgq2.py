@@ -345,6 +345,13 @@ def test_one_tensor_read_by_several_quantizers():
     assert_equal(model, [samples(model, 1, 2000)[0]])
 
 
+def test_one_quantizer_reads_tensors_of_other_ranks():
+    a, b = keras.Input((4,), name="a"), keras.Input((2, 4), name="b")
+    shared = Quantizer(config("kif", "RND", "SAT", grain="tensor", bits=(1, 1, 3)))
+    model = keras.Model([a, b], [shared(b), shared(a)])
+    assert_equal(model, samples(model, 1, 200))
+
+
 def test_several_quantizers_that_wrap_read_one_input():
     x = keras.Input((4,), name="x")
     kinds = [("TRN", (1, 2, 3)), ("RND", (0, 4, 1)), ("S_RND", (1, 1, 5)), ("TRN", (0, 0, 2)), ("RND", (1, -1, 3))]

@@ -52,6 +52,15 @@ def test_every_unsupported_layer_is_named_at_once():
     assert str(report).startswith("6 problems:\n- '")
 
 
+def test_a_call_that_was_replaced_is_refused():
+    (x,) = inputs("x")
+    relu = keras.layers.ReLU(name="own")
+    relu.call = lambda values: -values
+    refused(
+        keras.Model(x, relu(quantizer()(x))), r"'own' \(keras.layers.ReLU\): its call was replaced by another function"
+    )
+
+
 def test_a_name_nearly_known_is_offered():
     x = keras.Input((3, 2), name="x")
     attention = keras.layers.Attention(name="a")([quantizer()(x), quantizer()(x)])

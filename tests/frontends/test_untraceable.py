@@ -45,6 +45,14 @@ HELP = r"\. Write it with layers and keras\.ops on its input tensors, or registe
             lambda self, x: x if x[0, 0] > 0 else -x,
             r"its call can't be traced: TypeError: .*KerasTensor.* boolean" + HELP,
         ),
+        (
+            lambda self, x: (self.count.assign(self.count + 1), x * 2)[1],
+            r"its call assigns to its variable 'count', so that it answers otherwise the next time; leave variables .*$",
+        ),
+        (
+            lambda self, x: x + keras.random.normal((4,)),
+            r"its call draws random numbers, so that it answers otherwise each time; leave them out at inference$",
+        ),
         (lambda self, x: np.tanh(x), r"its call can't be traced: \w+: .*" + HELP),
         (lambda self, x: {}["key"], r"its call can't be traced: KeyError: 'key'" + HELP),
         (lambda self, x: keras.ops.ones((2, 4)), r"Own.call returns .*, which isn't computed from its input tensors$"),
@@ -62,13 +70,23 @@ HELP = r"\. Write it with layers and keras\.ops on its input tensors, or registe
 )
 def test_what_can_not_be_traced_is_refused(call, reason):
     (x,) = inputs("x")
-    layer = layer_of(call, later=keras.layers.Dense(4, name="later"))
+    count = keras.Variable(1.0, name="count", trainable=False)
+    layer = layer_of(call, later=keras.layers.Dense(4, name="later"), count=count)
     layer.built = True
     model = keras.Model(x, keras.layers.ReLU()(layer(quantizer()(x))))
     before = state(model)[1:]
     error = refused(model, rf"^1 layer can't be exported: 'own' \(.*Own\): {reason}")
     assert "\n" not in str(error)
     assert state(model)[1:] == before
+
+
+def test_random_numbers_in_a_lambda_are_refused():
+    (x,) = inputs("x")
+    noise = keras.layers.Lambda(lambda v: v + keras.random.uniform((4,)), output_shape=(4,), name="noise")
+    refused(keras.Model(x, noise(quantizer()(x))), r"'noise' .*: its call draws random numbers")
+    # Those of a given seed are the same each time.
+    fixed = keras.layers.Lambda(lambda v: v + keras.random.uniform((4,), seed=3), output_shape=(4,), name="fixed")
+    keras_hls.snapshot(keras.Model(x, quantizer()(fixed(quantizer()(x)))))
 
 
 def test_a_tensor_from_outside_is_refused():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from keras_hls.fixed import Fixed, TensorType
-from keras_hls.graph import Plan, Unit
 from keras_hls.layers_ext.activation import ACTIVATIONS, ReLU, activation_name
+from keras_hls.op import Plan, Unit
 from keras_hls.testing import Case, check_op, check_ops
 
 

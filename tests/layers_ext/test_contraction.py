@@ -7,8 +7,8 @@ import pytest
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import Fixed, TensorType, trailing_zeros
-from keras_hls.graph import Plan, Unit
 from keras_hls.layers_ext.contraction import Product
+from keras_hls.op import Plan, Unit
 from keras_hls.testing import Case, check_op, check_ops
 
 PLAN = Plan()

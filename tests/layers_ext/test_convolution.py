@@ -8,10 +8,10 @@ import pytest
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import Constant, Fixed, TensorType
-from keras_hls.graph import Plan, Unit
 from keras_hls.layers_ext.convolution import Convolution
 from keras_hls.layers_ext.counting import constant_bits, csd_digits, tree_depth
 from keras_hls.layers_ext.dense import Dense
+from keras_hls.op import Plan, Unit
 from keras_hls.testing import Case, check_op, check_ops
 
 LATENCY = Plan("Latency", 1)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_hls.graph import Unit
 from keras_hls.layers_ext.counting import adder_trees, constant_bits, csd_digits, tree_depth, tree_path, units
+from keras_hls.op import Unit
 
 
 def recoded(n: int) -> list[int]:

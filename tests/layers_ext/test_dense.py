@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import Constant, Fixed, TensorType, trailing_zeros
-from keras_hls.graph import Plan, Unit
 from keras_hls.layers_ext.dense import Dense
+from keras_hls.op import Plan, Unit
 from keras_hls.testing import Case, check_op, check_ops
 
 LATENCY = Plan("Latency", 1)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from keras_hls.fixed import Constant, Fixed, TensorType
-from keras_hls.graph import Plan, Unit
 from keras_hls.layers_ext.embedding import Lookup
+from keras_hls.op import Plan, Unit
 from keras_hls.testing import Case, check_ops
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import Fixed, TensorType
-from keras_hls.graph import Plan
 from keras_hls.layers_ext.log_softmax import LogSoftmax
+from keras_hls.op import Plan
 from keras_hls.testing import Case, check_ops
 
 CASES = [

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from keras_hls.errors import TooWide
 from keras_hls.fixed import Fixed, TensorType
 from keras_hls.frontends.view import Builder
-from keras_hls.graph import Graph, Input, Plan, Unit
+from keras_hls.graph import Graph, Input
 from keras_hls.layers_ext.merge import Add, Maximum, Minimum, Multiply, Subtract, join
+from keras_hls.op import Plan, Unit
 from keras_hls.sim.emulator import Emulator
 from keras_hls.testing import Case, check_op, check_ops
 

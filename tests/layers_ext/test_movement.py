@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import Fixed, TensorType
-from keras_hls.graph import Plan, Work
 from keras_hls.layers_ext.movement import Concatenate, Copy, Crop, Loop, Pad, Permute, Repeat, Slice
+from keras_hls.op import Plan, Work
 from keras_hls.testing import Case, check_ops
 
 X = TensorType.of(Fixed(True, 5, 3), (2, 3, 4))

@@ -8,9 +8,9 @@ import pytest
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import Constant, Fixed, TensorType
-from keras_hls.graph import Plan
 from keras_hls.layers_ext.axis_runs import Runs
 from keras_hls.layers_ext.normalize import FORMULAS, Normalize
+from keras_hls.op import Plan
 from keras_hls.testing import Case, check_ops
 
 EPSILONS = [1e-3, 1e-5, 1e-7, 1.0, 1e-12]

@@ -66,6 +66,9 @@ EXACT = {
         (lambda x, y: ops.minimum(x, y), (4,), (4,)),
         (lambda x: ops.clip(x, -1, 1.5), (4,)),
         (lambda x: ops.clip(x, 0.5, 0.5) + x, (4,)),
+        (lambda x: ops.clip(x, -float("inf"), 1.5), (4,)),
+        (lambda x: ops.clip(x, -1, float("inf")), (4,)),
+        (lambda x: ops.clip(x, -float("inf"), float("inf")), (4,)),
     ],
     "negative absolute square power": [
         (lambda x: -x, (4,)),

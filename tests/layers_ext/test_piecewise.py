@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import Constant, Fixed, TensorType
-from keras_hls.graph import Plan, Unit
 from keras_hls.layers_ext.activation import ReLU, relu
 from keras_hls.layers_ext.piecewise import Piecewise
+from keras_hls.op import Plan, Unit
 from keras_hls.testing import Case, check_ops
 
 

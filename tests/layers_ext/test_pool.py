@@ -6,8 +6,9 @@ import pytest
 from keras_hls.errors import TooWide
 from keras_hls.fixed import Fixed, TensorType
 from keras_hls.frontends.view import Builder
-from keras_hls.graph import Input, Plan, Unit
+from keras_hls.graph import Input
 from keras_hls.layers_ext.pool import Pool, reduce
+from keras_hls.op import Plan, Unit
 from keras_hls.sim.emulator import Emulator
 from keras_hls.testing import Case, check_op, check_ops
 

@@ -7,8 +7,8 @@ import pytest
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import OVERFLOW, ROUNDING, Fixed, Formats, TensorType
-from keras_hls.graph import Plan, Unit
 from keras_hls.layers_ext.quantize import Quantize
+from keras_hls.op import Plan, Unit
 from keras_hls.testing import Case, check_op, check_ops
 
 MODES = list(itertools.product(ROUNDING, OVERFLOW))

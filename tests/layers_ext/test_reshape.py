@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from keras_hls.fixed import Fixed, TensorType
-from keras_hls.graph import Plan
 from keras_hls.layers_ext.reshape import Reshape
+from keras_hls.op import Plan
 from keras_hls.testing import Case, check_ops
 
 SHAPES = [(12,), (3, 4), (2, 2, 3), (1, 12), (12, 1, 1), (-1,), (3, -1), (-1, 6), (2, -1, 3)]

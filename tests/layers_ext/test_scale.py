@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import Constant, Fixed, Real, TensorType
-from keras_hls.graph import Plan, Unit
 from keras_hls.layers_ext.broadcast import Repeated
 from keras_hls.layers_ext.folded_weights import scaled_weights
 from keras_hls.layers_ext.scale import Scale
+from keras_hls.op import Plan, Unit
 from keras_hls.testing import Case, check_op, check_ops
 
 SHAPES = [
@@ -113,6 +113,8 @@ def test_identity():
     assert not Scale(Constant(np.array([4, 2]), 2)).identity(x)
     assert not Scale(Constant(np.array(1), 0), Constant(np.array([0, 1]), 3)).identity(x)
     assert not Scale(Constant(np.array(1), -1)).identity(x)
+    # As floats, both would be too large to tell.
+    assert not Scale(Constant(np.array(10**6 + 1), -70)).identity(x)
 
 
 def test_work():

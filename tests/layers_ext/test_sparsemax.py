@@ -8,9 +8,9 @@ import pytest
 from keras_hls.errors import TooWide
 from keras_hls.fixed import Fixed, Formats, Quantization, TensorType
 from keras_hls.frontends.view import ReadError
-from keras_hls.graph import Plan
 from keras_hls.layers_ext.axis_runs import Runs
 from keras_hls.layers_ext.sparsemax import Sparsemax, is_cumulative
+from keras_hls.op import Plan
 from keras_hls.testing import Case, check_ops
 
 

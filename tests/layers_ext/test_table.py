@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from keras_hls.errors import InvalidModel, TooWide
 from keras_hls.fixed import Constant, Fixed, Formats, Quantization, TensorType
-from keras_hls.graph import Plan, Unit
 from keras_hls.layers_ext.table import Function, Table
+from keras_hls.op import Plan, Unit
 from keras_hls.testing import Case, check_ops
 
 FUNCTIONS = {
@@ -113,6 +113,9 @@ def test_wide_inputs_are_refused():
         (np.log, "isn't finite at -8"),
         (lambda v: v / v.sum(), "isn't a function of each element alone"),
         (lambda v: v.sum(), "isn't a function of each element alone"),
+        (np.sort, "isn't a function of each element alone"),
+        (np.cumsum, "isn't a function of each element alone"),
+        (np.flip, "isn't a function of each element alone"),
         (lambda v: {}["x"], "fails on an array"),
     ],
 )

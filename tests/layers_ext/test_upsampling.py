@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import Fixed, TensorType
-from keras_hls.graph import Plan, Unit
 from keras_hls.layers_ext.upsampling import Interpolate, Places
+from keras_hls.op import Plan, Unit
 from keras_hls.testing import Case, check_op, check_ops
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from keras_hls.cost import estimate
 from keras_hls.errors import TooWide
 from keras_hls.fixed import OVERFLOW, ROUNDING, Constant, Fixed, Formats, from_float
-from keras_hls.graph import Graph, Input, Node, Place, Plan, infer
+from keras_hls.graph import Graph, Input, Node, Place, infer
 from keras_hls.layers_ext.activation import ReLU
 from keras_hls.layers_ext.contraction import Product
 from keras_hls.layers_ext.convolution import Convolution
@@ -26,6 +26,7 @@ from keras_hls.layers_ext.scale import Scale
 from keras_hls.layers_ext.softmax import Softmax
 from keras_hls.layers_ext.table import Table
 from keras_hls.layers_ext.upsampling import Interpolate
+from keras_hls.op import Plan
 from keras_hls.sim.emulator import Emulator
 
 

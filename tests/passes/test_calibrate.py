@@ -14,8 +14,9 @@ from keras_hls.layers_ext.reshape import Reshape
 from keras_hls.layers_ext.scale import Scale
 from keras_hls.layers_ext.table import Function
 from keras_hls.passes import prepare
-from keras_hls.passes.calibrate import EVERY, Precision, calibrate
+from keras_hls.passes.calibrate import calibrate
 from keras_hls.passes.unquantized import refuse_unquantized, unquantized
+from keras_hls.precision import EVERY, Precision
 from keras_hls.sim.emulator import Emulator, to_floats, to_raw
 
 RNG = np.random.default_rng(0)

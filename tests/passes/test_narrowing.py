@@ -16,7 +16,7 @@ from random_graphs import (
 
 from keras_hls import storage
 from keras_hls.fixed import MAX_BITS, ROUNDING, Constant, Fixed, Formats
-from keras_hls.graph import Node, Place, Plan, Unit, Work, work
+from keras_hls.graph import Node, Place, work
 from keras_hls.layers_ext.activation import ReLU
 from keras_hls.layers_ext.contraction import Product
 from keras_hls.layers_ext.convolution import Convolution
@@ -29,6 +29,7 @@ from keras_hls.layers_ext.quantize import Quantize
 from keras_hls.layers_ext.reshape import Reshape
 from keras_hls.layers_ext.scale import Scale
 from keras_hls.layers_ext.upsampling import Interpolate
+from keras_hls.op import Plan, Unit, Work
 from keras_hls.passes import prepare
 from keras_hls.passes.narrowing import narrow
 from keras_hls.verification import inexact_layers

@@ -23,13 +23,14 @@ from keras_hls.layers_ext.scale import Scale
 from keras_hls.layers_ext.softmax import Softmax
 from keras_hls.layers_ext.table import Function, Table
 from keras_hls.passes import prepare
-from keras_hls.passes.calibrate import Precision, calibrate
+from keras_hls.passes.calibrate import calibrate
 from keras_hls.passes.folding import fold_scales
 from keras_hls.passes.fused_casts import fuse_casts
 from keras_hls.passes.identities import drop_identities
 from keras_hls.passes.input_types import type_inputs
-from keras_hls.passes.precision import settle_precision
+from keras_hls.passes.settling import settle_precision
 from keras_hls.passes.transposes import cancel_transposes
+from keras_hls.precision import Precision
 from keras_hls.sim.emulator import Emulator, to_raw
 
 TANH = Function(np.tanh, "tanh")

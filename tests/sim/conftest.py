@@ -9,9 +9,10 @@ import pytest
 from keras_hls.emitters import backend
 from keras_hls.emitters.base import Samples
 from keras_hls.fixed import Constant, Fixed, Formats
-from keras_hls.graph import Graph, Input, Node, Plan
+from keras_hls.graph import Graph, Input, Node
 from keras_hls.layers_ext.activation import ReLU
 from keras_hls.layers_ext.dense import Dense
+from keras_hls.op import Plan
 from keras_hls.options import Options
 from keras_hls.sim.emulator import Emulator
 

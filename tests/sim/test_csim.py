@@ -9,12 +9,13 @@ import pytest
 
 from keras_hls.errors import CSimulationError
 from keras_hls.fixed import Constant, Fixed, Formats
-from keras_hls.graph import Graph, Input, Node, Plan
+from keras_hls.graph import Graph, Input, Node
 from keras_hls.layers_ext.activation import ReLU
 from keras_hls.layers_ext.dense import Dense
 from keras_hls.layers_ext.merge import Add
 from keras_hls.layers_ext.quantize import Quantize
 from keras_hls.layers_ext.reshape import Reshape
+from keras_hls.op import Plan
 from keras_hls.sim import csim
 from keras_hls.sim.csim import CSimulation
 from keras_hls.sim.emulator import Emulator

@@ -12,7 +12,7 @@ from keras_hls.layers_ext.quotient import Quotient
 from keras_hls.layers_ext.reshape import Reshape
 from keras_hls.layers_ext.table import Function, Table
 from keras_hls.passes.fused_casts import fuse_casts
-from keras_hls.passes.precision import settle_precision
+from keras_hls.passes.settling import settle_precision
 from keras_hls.sim.emulator import Emulator
 
 PORT = Fixed(True, 7, 3)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from keras_hls.fixed import TensorType
-from keras_hls.graph import Graph, Op, Place, infer, settle
+from keras_hls.graph import Graph, Place, infer, settle
+from keras_hls.op import Op
 
 
 def settle_precision(graph: Graph) -> Graph:
