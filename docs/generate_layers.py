@@ -77,7 +77,7 @@ def refused() -> str:
     import hgq.layers
     import keras
 
-    from keras_hls.frontends.keras_v3 import class_path
+    from keras_hls.frontends.keras3.layer_views import class_path
 
     found = {
         class_path(cls)

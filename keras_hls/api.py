@@ -44,7 +44,7 @@ def snapshot(model: Any, *, calibration: Samples | None = None, **options: Any) 
         If a value would need more than 63 bits.
     """
     from keras_hls.chosen_types import choose_types
-    from keras_hls.frontends import live_model
+    from keras_hls.frontends.keras3 import live_model
     from keras_hls.layers_ext import READERS
     from keras_hls.layers_ext.quantize import Quantize
 

@@ -263,7 +263,7 @@ class Project:
 
 def reference(model: Any, graph: Graph) -> Callable[[Samples], list[npt.NDArray[Any]]]:
     """Return a function from samples to Keras's values at the outputs of a model's graph, one array an output."""
-    from keras_hls.frontends import live_model
+    from keras_hls.frontends.keras3 import live_model
 
     run = live_model.reference(model, [bool(function) for function in graph.host] or [False] * len(graph.outputs))
 

@@ -124,7 +124,7 @@ def keras_answers(model: Any, graph: Graph) -> Keras:
     InvalidModel
         If the model can't be called, or has other layers.
     """
-    from keras_hls.frontends import live_model
+    from keras_hls.frontends.keras3 import live_model
     from keras_hls.layers_ext import READERS
 
     layers = live_model.layer_outputs(model, READERS)

@@ -1,1 +1,1 @@
-"""Models to graphs: the walk over a model, and one adapter a library that says how its quantizers are read."""
+"""Models to graphs: the walk over a model's calls, and a folder for each way in which models are kept."""

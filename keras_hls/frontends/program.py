@@ -1,32 +1,76 @@
-"""A model as one list of calls: nested models, shared layers and traced call methods are laid out where they are called."""
+"""A model as one list of calls, whatever library wrote it down: what the walk over it needs to know."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from keras_hls.frontends.calls import Calls, graph_calls
-from keras_hls.frontends.checks import check_inference, check_precision
-from keras_hls.frontends.keras_v3 import class_path
-from keras_hls.frontends.tracing import trace
-from keras_hls.frontends.view import ReadError
+from keras_hls.frontends.view import Builder, LayerView, Reader, ReadError, Ref
 
-#: Where layers and operations are that only a reader can understand.
-_LIBRARIES = ("keras.layers.", "keras.ops.", "keras.activations.", "hgq.")
-#: Layers of Keras that are no more than the code which they are given.
-_CODE = ("keras.layers.Lambda",)
+
+@dataclass(frozen=True)
+class Port:
+    """Where samples enter a model.
+
+    Attributes
+    ----------
+    name : str
+    shape : tuple of int
+        Of one sample.
+    dtype : str
+    problem : str
+        Why it can't be exported, and what to do; "" if it can.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    problem: str = ""
+
+
+class Call(ABC):
+    """One call of a layer or an operation, as its library keeps it.
+
+    Attributes
+    ----------
+    path : str
+        Its class, as "keras.layers.Dense".
+    is_layer : bool
+        Whether it is a layer, and no operation.
+    owner : int
+        The same number for all calls of one layer, so that they share one set of weights.
+    knows_shapes : bool
+        Whether it can be looked at before what it is called with has been read.
+    """
+
+    path: str
+    is_layer: bool
+    owner: int
+    knows_shapes: bool
+
+    @abstractmethod
+    def check(self, read: Reader) -> None:
+        """Refuse a call with anything that its reader wouldn't see.
+
+        Raises
+        ------
+        ReadError
+        """
+
+    @abstractmethod
+    def view(self, name: str, build: Builder, inputs: Sequence[Ref]) -> LayerView:
+        """Return what its reader sees, under the layer's name in the whole model."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One call of a layer, or of an operation, that isn't taken apart any further.
+    """One call that isn't taken apart any further, in its place.
 
     Attributes
     ----------
-    node
-        Keras's record of the call: operation, arguments, outputs.
+    call : Call
     layer : str
         The layer's name in the whole model: "outer/inner" for one inside of another.
     takes, makes : tuple of int
@@ -37,16 +81,12 @@ class Step:
         Why it can't be taken apart, if it should be.
     """
 
-    node: Any
+    call: Call
     layer: str
     takes: tuple[int, ...]
     makes: tuple[int, ...]
     number: int = 0
     problem: ReadError | None = None
-
-    @property
-    def operation(self) -> Any:
-        return self.node.operation
 
 
 @dataclass(frozen=True)
@@ -55,149 +95,43 @@ class Program:
 
     Attributes
     ----------
+    ports : tuple of Port
+        In the model's order.
     inputs, outputs : tuple of int
-        Numbers of tensors.
+        Numbers of tensors; those of the inputs are in the order of the ports.
     output_names : tuple of str
         The layer that each is the output of.
     steps : tuple of Step
         Each after those whose results it takes, and only those that the outputs need.
     """
 
+    ports: tuple[Port, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     output_names: tuple[str, ...]
     steps: tuple[Step, ...]
 
+    @classmethod
+    def of(
+        cls,
+        ports: Sequence[Port],
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        makers: Sequence[str],
+        steps: Iterable[Step],
+    ) -> Program:
+        """Return the program of some steps: those that the outputs need, with the numbers of their layers' calls.
 
-def lay_out(calls: Calls, input_names: Sequence[str], known: Container[str] = ()) -> Program:
-    """Return the program of a model.
-
-    Parameters
-    ----------
-    calls : Calls
-        Of the model itself.
-    input_names : sequence of str
-        What an output is called that is an input.
-    known : container of str
-        Classes, by path, that aren't taken apart.
-    """
-    layout = _Layout(known)
-    inputs = layout.numbers(len(calls.inputs))
-    labels = {id(tensor): name for tensor, name in zip(calls.inputs, input_names)}
-    outputs = layout.run(calls, inputs, "", _Names(calls.kept, input_names), labels)
-    names = [labels[id(tensor)] for tensor in calls.outputs]
-    names = [f"{name}_{names[:i].count(name)}" if names[:i].count(name) else name for i, name in enumerate(names)]
-    return Program(inputs, outputs, tuple(names), tuple(_numbered(_needed(layout.steps, outputs))))
-
-
-class _Layout:
-    """Steps in the making."""
-
-    def __init__(self, known: Container[str]):
-        self.known = known
-        self.steps: list[Step] = []
-        self._count = 0
-        #: With the operation itself, so that no other one gets its id.
-        self._graphs: dict[int, tuple[Any, Calls | None]] = {}
-
-    def numbers(self, count: int) -> tuple[int, ...]:
-        """Return numbers for so many new tensors."""
-        self._count += count
-        return tuple(range(self._count - count, self._count))
-
-    def run(
-        self, calls: Calls, inputs: Sequence[int], scope: str, names: _Names, labels: dict[int, str]
-    ) -> tuple[int, ...]:
-        """Append what `calls` are made of, given the numbers of their inputs; return those of their outputs.
-
-        `labels` takes the name of the layer that makes each tensor, by the tensor's id.
+        Parameters
+        ----------
+        ports, inputs, outputs, steps
+            As of the class.
+        makers : sequence of str
+            The layer of each output; one that stands twice gets a number.
         """
-        made = {id(tensor): number for tensor, number in zip(calls.inputs, inputs)}
-        for node in calls.nodes:
-            name = names.of(node.operation)
-            takes = tuple(made[id(tensor)] for tensor in node.arguments.keras_tensors)
-            for tensor, number in zip(node.outputs, self._call(node, scope + name, takes)):
-                made[id(tensor)], labels[id(tensor)] = number, name
-        return tuple(made[id(tensor)] for tensor in calls.outputs)
-
-    def _call(self, node: Any, name: str, takes: tuple[int, ...]) -> tuple[int, ...]:
-        inner, problem = None, None
-        try:
-            inner = self._inside(node)
-        except ReadError as error:
-            problem = error
-        if inner is not None:
-            return self.run(inner, takes, f"{name}/", _Names(inner.kept), {})
-        makes = self.numbers(len(node.outputs))
-        self.steps.append(Step(node, name, takes, makes, problem=problem))
-        return makes
-
-    def _inside(self, node: Any) -> Calls | None:
-        """The calls that a call is made of, or None if it is one for a reader."""
-        import keras
-
-        operation = node.operation
-        path = class_path(type(operation))
-        if path in self.known:
-            return None
-        if id(operation) not in self._graphs:
-            self._graphs[id(operation)] = (operation, graph_calls(operation))
-        graph = self._graphs[id(operation)][1]
-        code = isinstance(operation, keras.Model) or path in _CODE or not path.startswith(_LIBRARIES)
-        if graph is None and not code:
-            return None
-        check_inference(node)
-        if graph is not None and _takes_as_they_are(operation, graph, node):
-            return graph
-        if isinstance(operation, keras.Layer):
-            check_precision([operation])
-        return trace(operation, node.arguments.args, node.arguments.kwargs)
-
-
-def _takes_as_they_are(operation: Any, graph: Calls, node: Any) -> bool:
-    """Whether the tensors of a call are those of the graph's own inputs: one by one, and of the same shapes."""
-    import keras
-
-    functional = getattr(operation, "_functional", None) or operation
-    args, kwargs = node.arguments.args, node.arguments.kwargs
-    if len(args) != 1 or set(kwargs) - {"training", "mask"}:
-        return False
-    for tensor in graph.inputs:
-        if tensor.dtype != "float32" or tensor.sparse or tensor.ragged:
-            raise ReadError(f"its input {tensor.name!r} takes {tensor.dtype}, and only dense float32 can be exported")
-    own = keras.tree.lists_to_tuples(functional._inputs_struct)
-    given = keras.tree.lists_to_tuples(args[0])
-    if isinstance(given, keras.KerasTensor):
-        own, given = graph.inputs, (given,)
-    try:
-        keras.tree.assert_same_structure(own, given)
-    except (TypeError, ValueError):
-        return False
-    tensors = keras.tree.flatten(given)
-    symbolic = all(isinstance(tensor, keras.KerasTensor) for tensor in tensors)
-    return symbolic and [t.shape[1:] for t in tensors] == [t.shape[1:] for t in graph.inputs]
-
-
-class _Names:
-    """Names that differ for different operations, whatever these call themselves."""
-
-    def __init__(self, first: Iterable[Any], taken: Iterable[str] = ()) -> None:
-        self._names: dict[int, str] = {}
-        self._taken = set(taken)
-        for operation in first:
-            self.of(operation)
-
-    def of(self, operation: Any) -> str:
-        """Return the operation's name, with a number where another one has it already."""
-        if id(operation) not in self._names:
-            base = name = str(operation.name)
-            count = 0
-            while name in self._taken:
-                count += 1
-                name = f"{base}_{count}"
-            self._taken.add(name)
-            self._names[id(operation)] = name
-        return self._names[id(operation)]
+        names = [f"{name}_{count}" if (count := makers[:i].count(name)) else name for i, name in enumerate(makers)]
+        needed = _numbered(_needed(list(steps), outputs))
+        return cls(tuple(ports), tuple(inputs), tuple(outputs), tuple(names), tuple(needed))
 
 
 def _needed(steps: Sequence[Step], outputs: Iterable[int]) -> list[Step]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -96,6 +96,10 @@ class OperationView(LayerView):
     """
 
     results: tuple[tuple[int, ...], ...]
+
+    @abstractmethod
+    def arguments(self, inputs: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Return what it is called with: `inputs` in the places of its tensors, and variables and arrays as numpy's."""
 
 
 class Builder:

@@ -4,45 +4,33 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from keras_hls.errors import InvalidData, TooWide, UnsupportedModel, did_you_mean, without_quantizers
 from keras_hls.fixed import Constant, Fixed, Formats
 from keras_hls.frontends.answer_names import answer_names
-from keras_hls.frontends.checks import check_call, check_precision
-from keras_hls.frontends.entry import Entry
-from keras_hls.frontends.hgq2 import HGQ2View
-from keras_hls.frontends.keras_v3 import KerasOperationView, KerasView, class_path
-from keras_hls.frontends.program import Program, Step, lay_out
-from keras_hls.frontends.view import Builder, LayerView, ReadError, Readers, Ref, Untrained
+from keras_hls.frontends.program import Program, Step
+from keras_hls.frontends.view import Builder, LayerView, OperationView, Reader, ReadError, Readers, Ref, Untrained
 from keras_hls.graph import Graph, Input, Place
 
 
-@dataclass(frozen=True)
-class Reading:
-    """A model, read.
+def walk(program: Program, readers: Readers, *, floats: bool = True) -> Graph:
+    """Return what a model's calls become.
 
-    Attributes
+    Parameters
     ----------
     program : Program
-    graph : Graph
-    """
-
-    program: Program
-    graph: Graph
-
-
-def walk(entry: Entry, readers: Readers, *, floats: bool = True) -> Reading:
-    """Return what a model's calls become; with `floats` false, layers whose weights have no quantizers are refused.
+    readers : mapping
+        Paths of layer classes and operations to readers.
+    floats : bool
+        Whether layers whose weights have no quantizers may be read.
 
     Raises
     ------
     UnsupportedModel
         Names every layer that can't be read, why, and what to do.
     """
-    program = lay_out(entry.calls, entry.names, readers)
-    return _Walk(entry, program, readers, floats).reading()
+    return _Walk(program, readers, floats).graph()
 
 
 #: Types of whole numbers that an input may have, with the port that holds all of them where that is a small one.
@@ -60,8 +48,8 @@ _INTEGERS = {
 class _Walk:
     """One reading of one model."""
 
-    def __init__(self, entry: Entry, program: Program, readers: Readers, floats: bool):
-        self.entry, self.program, self.readers, self.floats = entry, program, readers, floats
+    def __init__(self, program: Program, readers: Readers, floats: bool):
+        self.program, self.readers, self.floats = program, readers, floats
         self.build = Builder()
         self.problems: dict[str, str] = {}
         self.untrained: list[str] = []
@@ -70,19 +58,18 @@ class _Walk:
         #: Weights by layer, so that all its calls share one constant.
         self.weights: dict[int, dict[str, Constant | None]] = {}
 
-    def reading(self) -> Reading:
-        for number, name, tensor in zip(self.program.inputs, self.entry.names, self.entry.calls.inputs):
-            if tensor.dtype not in ("float32", *_INTEGERS) or tensor.sparse or tensor.ragged:
-                kind = "sparse" if tensor.sparse else "ragged" if tensor.ragged else tensor.dtype
-                self.problems[name] = (
-                    f"{name!r} (keras.layers.InputLayer): its samples are {kind}; make it keras.Input(shape), whose samples"
-                    " are dense float32"
-                )
-            op = Input(tuple(int(n) for n in tensor.shape[1:]), samples=tensor.dtype)
+    def graph(self) -> Graph:
+        for number, port in zip(self.program.inputs, self.program.ports):
+            problem = port.problem
+            if not problem and port.dtype not in ("float32", *_INTEGERS):
+                problem = f"its samples are {port.dtype}; make it keras.Input(shape), whose samples are dense float32"
+            if problem:
+                self.problems[port.name] = f"{port.name!r} (keras.layers.InputLayer): {problem}"
+            op = Input(port.shape, samples=port.dtype)
             # A port takes all of a few bits; what reads more says how many it needs.
-            if own := _INTEGERS.get(tensor.dtype):
+            if own := _INTEGERS.get(port.dtype):
                 op = replace(op, formats=Formats.of(own), port=own)
-            self.made[number] = self.build.add(op, name=name, layer=name)
+            self.made[number] = self.build.add(op, name=port.name, layer=port.name)
         for step in self.program.steps:
             self.made.update(zip(step.makes, self._step(step)))
         if self.problems:
@@ -91,54 +78,53 @@ class _Walk:
         outputs = [Ref(refs[number]) for number in self.program.outputs]
         graph = self.build.graph(outputs, self.program.output_names)
         places = {name: Place(refs[number]) for number, name in answer_names(self.program.steps).items()}
-        return Reading(self.program, replace(graph, places=places))
+        return replace(graph, places=places)
 
     def _step(self, step: Step) -> Sequence[Ref | None]:
-        path = class_path(type(step.operation))
         inputs = [self.made[number] for number in step.takes]
         refs = [ref for ref in inputs if ref is not None]
-        ready = len(refs) == len(inputs)
         try:
-            if ready:
-                return self._read(step, path, self.build, refs)
+            if len(refs) == len(inputs):
+                return self._read(step, self.build, refs)
             # Something before it can't be read. Still ask whether this layer could, so as to name all at once.
-            self._read(step, path, Builder(), [Ref(f"_{i}") for i in range(len(inputs))])
+            self._reader(step)
+            if step.call.knows_shapes:
+                self._read(step, Builder(), [Ref(f"_{i}") for i in range(len(inputs))])
         except (ReadError, InvalidData, TooWide) as error:
             reason = f"one of its arguments {error}" if isinstance(error, InvalidData) else str(error)
-            self.problems[step.layer] = f"{step.layer!r} ({path}): {reason}"
+            self.problems[step.layer] = f"{step.layer!r} ({step.call.path}): {reason}"
             if isinstance(error, Untrained):
                 self.untrained.append(self.problems[step.layer])
         return [None] * len(step.makes)
 
-    def _read(self, step: Step, path: str, build: Builder, refs: list[Ref]) -> Sequence[Ref]:
-        import keras
-
+    def _reader(self, step: Step) -> Reader:
         if step.problem is not None:
             raise step.problem
-        is_layer = isinstance(step.operation, keras.Layer)
+        path = step.call.path
         if path not in self.readers:
-            raise ReadError(self._unknown(path, is_layer))
-        _check_shapes(step.node)
-        return self._read_layer(step, path, build, refs) if is_layer else self._read_operation(step, path, build, refs)
+            raise ReadError(self._unknown(path, step.call.is_layer))
+        return self.readers[path]
 
-    def _read_layer(self, step: Step, path: str, build: Builder, refs: list[Ref]) -> Sequence[Ref]:
-        reader, layer = self.readers[path], step.operation
-        check_call(step.node, reader)
-        _check_integers(step.node, reader)
-        check_precision(layer._flatten_layers() if hasattr(layer, "_flatten_layers") else [])
-        view = _view(layer, [tensor.shape for tensor in step.node.arguments.keras_tensors])
-        view.name = step.layer
-        _fetch_once(view, self.weights.setdefault(id(layer), {}))
+    def _read(self, step: Step, build: Builder, refs: list[Ref]) -> Sequence[Ref]:
+        reader, call = self._reader(step), step.call
+        call.check(reader)
+        view = call.view(step.layer, build, refs)
+        return (
+            self._read_operation(step, view, build, refs)
+            if isinstance(view, OperationView)
+            else [self._read_layer(step, view, build, refs)]
+        )
+
+    def _read_layer(self, step: Step, view: LayerView, build: Builder, refs: list[Ref]) -> Ref:
+        _fetch_once(view, self.weights.setdefault(step.call.owner, {}))
         before = len(build)
-        result = reader(view, build, *refs)
+        result: Ref = self.readers[view.path](view, build, *refs)
         if not self.floats and (weights := build.without_types(before)):
-            raise ReadError(without_quantizers(weights, self._quantized(path) or "a layer of HGQ2"))
-        return [result]
+            raise ReadError(without_quantizers(weights, self._quantized(view.path) or "a layer of HGQ2"))
+        return result
 
-    def _read_operation(self, step: Step, path: str, build: Builder, refs: list[Ref]) -> Sequence[Ref]:
-        reader = self.readers[path]
-        _check_floats(step.node)
-        view = KerasOperationView(step.node, step.layer)
+    def _read_operation(self, step: Step, view: OperationView, build: Builder, refs: list[Ref]) -> Sequence[Ref]:
+        reader = self.readers[view.path]
         args, kwargs = view.arguments(refs)
         try:
             inspect.signature(reader).bind(view, build, *args, **kwargs)
@@ -163,42 +149,6 @@ class _Walk:
         own = [known for known in self.readers if known.startswith(("keras.ops.", "keras.activations.")) != is_layer]
         known = sorted({path.rsplit(".", 1)[-1] for path in own})
         return f"no op reads this {kind}.{did_you_mean(name, known)} docs/layers.md lists those that can be read"
-
-
-def _check_shapes(node: Any) -> None:
-    """Refuse a call that doesn't keep samples apart, or whose tensors could be of any size."""
-    tensors = node.arguments.keras_tensors
-    for what, found in (("takes", tensors), ("returns", node.outputs)):
-        for tensor in found:
-            shape = tuple(tensor.shape)
-            if None in shape[1:] or not shape or (shape[0] is not None and tensors[0].shape[0] is None):
-                raise ReadError(
-                    f"it {what} a tensor of shape {shape}; samples are computed one by one, so the first axis must be the batch,"
-                    " and every other one of known size"
-                )
-
-
-def _check_integers(node: Any, reader: Any) -> None:
-    """Refuse a layer that is given integers and isn't one for them."""
-    found = sorted({tensor.dtype for tensor in node.arguments.keras_tensors} - {"float32"})
-    if found and not getattr(reader, "integers", False):
-        raise ReadError(
-            f"it is given {' and '.join(found)}, which no reader takes account of; make the input float32, or cast it"
-        )
-
-
-def _check_floats(node: Any) -> None:
-    for tensor in (*node.arguments.keras_tensors, *node.outputs):
-        if tensor.dtype != "float32":
-            raise ReadError(
-                f"it has a tensor of {tensor.dtype}, and only float32 can be exported; give constants as float32"
-            )
-
-
-def _view(layer: Any, input_shapes: Sequence[tuple[int | None, ...]]) -> LayerView:
-    if class_path(type(layer)).startswith("hgq."):
-        return HGQ2View(layer, input_shapes)
-    return KerasView(layer, input_shapes)
 
 
 def _fetch_once(view: LayerView, known: dict[str, Constant | None]) -> None:

@@ -1,7 +1,6 @@
 """From a graph to figures: rows, totals, the longest path, and how they are shown and kept."""
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -275,19 +274,3 @@ def test_says_what_it_predicts() -> None:
     assert "uncalibrated" in result.version
     assert "Stage csynth" in str(result)
     assert "uncalibrated" in str(result)
-
-
-def test_speed() -> None:
-    """An estimate runs in every epoch of a training: under 5 ms for 14 layers of 60 groups of units."""
-    units = [Unit("constant_multiply", 5, (4 + i % 16, 2 + i % 7), 2 + i % 4) for i in range(40)]
-    units += [Unit("add", 7, (8 + i,)) for i in range(20)]
-    work = Work(tuple(units), tuple(units[-8:]))
-    before = ["x", *(f"n{i}" for i in range(13))]
-    network = graph(**{f"n{i}": (work, before[i]) for i in range(14)})
-
-    def once() -> float:
-        start = time.perf_counter()
-        run(network)
-        return time.perf_counter() - start
-
-    assert min(once() for _ in range(20)) < 0.005

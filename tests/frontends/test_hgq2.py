@@ -348,7 +348,7 @@ def test_one_tensor_read_by_several_quantizers():
 def test_one_quantizer_reads_tensors_of_other_ranks():
     a, b = keras.Input((4,), name="a"), keras.Input((2, 4), name="b")
     shared = Quantizer(config("kif", "RND", "SAT", grain="tensor", bits=(1, 1, 3)))
-    model = keras.Model([a, b], [shared(b), shared(a)])
+    model = keras.Model([a, b], [shared(a), shared(b)])
     assert_equal(model, samples(model, 1, 200))
 
 

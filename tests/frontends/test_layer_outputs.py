@@ -13,7 +13,7 @@ pytest.importorskip("hgq")
 
 from hgq.layers import QAdd
 
-from keras_hls.frontends import live_model
+from keras_hls.frontends.keras3 import live_model
 from keras_hls.layers_ext import READERS
 from keras_hls.passes import prepare
 from keras_hls.sim.emulator import Emulator, to_raw

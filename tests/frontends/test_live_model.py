@@ -15,7 +15,7 @@ from hgq.layers import QBatchNormDense
 
 import keras_hls
 from keras_hls.errors import InvalidData, InvalidModel
-from keras_hls.frontends import live_model
+from keras_hls.frontends.keras3 import live_model
 from keras_hls.graph import Input
 from keras_hls.layers_ext import READERS
 

@@ -15,7 +15,7 @@ from hgq.layers import QAdd, QDense
 
 import keras_hls
 from keras_hls.errors import InvalidModel
-from keras_hls.frontends import live_model
+from keras_hls.frontends.keras3 import live_model
 from keras_hls.layers_ext import READERS
 from keras_hls.project import reference
 

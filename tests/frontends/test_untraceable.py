@@ -14,7 +14,7 @@ pytest.importorskip("hgq")
 
 import keras_hls
 from keras_hls.errors import InvalidModel, UnsupportedModel
-from keras_hls.frontends import live_model
+from keras_hls.frontends.keras3 import live_model
 from keras_hls.layers_ext import READERS, Ref, reads
 from keras_hls.layers_ext.activation import ReLU
 from keras_hls.project import reference
@@ -86,7 +86,7 @@ def test_random_numbers_in_a_lambda_are_refused():
     refused(keras.Model(x, noise(quantizer()(x))), r"'noise' .*: its call draws random numbers")
     # Those of a given seed are the same each time.
     fixed = keras.layers.Lambda(lambda v: v + keras.random.uniform((4,), seed=3), output_shape=(4,), name="fixed")
-    keras_hls.snapshot(keras.Model(x, quantizer()(fixed(quantizer()(x)))))
+    keras_hls.snapshot(keras.Model(x, quantizer()(fixed(quantizer()(x)))), calibration=values(10))
 
 
 def test_a_tensor_from_outside_is_refused():

@@ -10,6 +10,7 @@ from hgq.layers import Quantizer
 from hgq.quantizer.internal import FixedPointQuantizerKIF
 
 import keras_hls
+from keras_hls.frontends.keras3.keras_calls import called
 
 
 def config(place="datalane", rounding="RND", overflow="SAT"):
@@ -62,7 +63,8 @@ def assert_equal(model, x=None):
     """Hold the emulator against the model, bit for bit; return the graph."""
     x = samples(model) if x is None else x
     snapshot = keras_hls.snapshot(model)
-    wanted = keras.tree.flatten(model(keras.tree.pack_sequence_as(model._inputs_struct, x), training=False))
+    given = keras.tree.pack_sequence_as(model._inputs_struct, x)
+    wanted = keras.tree.flatten(called("the model", model, given, training=False))
     got = snapshot.predict(x if len(x) > 1 else x[0])
     for mine, theirs in zip(got if isinstance(got, list) else [got], wanted, strict=True):
         answer = keras.ops.convert_to_numpy(theirs)

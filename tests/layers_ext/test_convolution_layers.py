@@ -16,7 +16,8 @@ from quantized_models import assert_equal, config, randomize
 import keras_hls
 from keras_hls.errors import InvalidModel, UnsupportedModel
 from keras_hls.fixed import Constant, Fixed, Formats, Real
-from keras_hls.frontends import live_model
+from keras_hls.frontends.keras3 import live_model
+from keras_hls.frontends.keras3.keras_calls import called
 from keras_hls.graph import Input
 from keras_hls.layers_ext import READERS
 from keras_hls.layers_ext.convolution import Convolution
@@ -58,7 +59,7 @@ def check(layer, shape, seed=0):
     for weight in layer.weights:
         weight.assign(rng.integers(-8, 9, weight.shape) / 4)
     samples = (rng.integers(-32, 32, (3, *shape)) / 4).astype("float32")
-    wanted = keras.ops.convert_to_numpy(model(samples))
+    wanted = keras.ops.convert_to_numpy(called("the model", model, samples))
     graph = exactly(live_model.read(model, READERS))
     (raw,) = Emulator(graph).run([(samples * 4).astype(np.int64)])
     got = graph.types[graph.outputs[0]].to_float(raw)

@@ -13,7 +13,7 @@ from operation_models import answers, f32, model_of, refused, samples_of
 from plain_models import quantizer
 
 import keras_hls
-from keras_hls.frontends import live_model
+from keras_hls.frontends.keras3 import live_model
 from keras_hls.layers_ext import READERS
 
 pytestmark = pytest.mark.keras3

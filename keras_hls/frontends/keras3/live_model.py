@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from keras_hls.frontends import evaluation
-from keras_hls.frontends.entry import enter
-from keras_hls.frontends.keras_v3 import Floats
+from keras_hls.frontends.keras3 import evaluation
+from keras_hls.frontends.keras3.entry import enter
+from keras_hls.frontends.keras3.layer_views import Floats
+from keras_hls.frontends.keras3.layout import lay_out
 from keras_hls.frontends.view import Readers
 from keras_hls.frontends.walk import walk
 from keras_hls.graph import Graph
@@ -49,7 +50,8 @@ def read(model: Any, readers: Readers, *, floats: bool = True) -> Graph:
     UnsupportedModel
         Names every layer that can't be read, why, and what to do.
     """
-    return walk(enter(model), readers, floats=floats).graph
+    entry = enter(model)
+    return walk(lay_out(entry.calls, entry.names, readers), readers, floats=floats)
 
 
 def reference(model: Any, before_softmax: Sequence[bool]) -> Callable[[Sequence[Any]], list[Floats]]:

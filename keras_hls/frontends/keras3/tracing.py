@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from keras_hls.frontends.calls import Calls, ordered
-from keras_hls.frontends.keras_v3 import class_path
+from keras_hls.frontends.keras3.calls import Calls, ordered
+from keras_hls.frontends.keras3.layer_views import class_path
 from keras_hls.frontends.view import ReadError
 
 _LISTS = ("_inbound_nodes", "_outbound_nodes")

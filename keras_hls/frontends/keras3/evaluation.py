@@ -10,10 +10,11 @@ import numpy as np
 
 from keras_hls.errors import InvalidModel
 from keras_hls.frontends.answer_names import answer_names
-from keras_hls.frontends.entry import Entry
-from keras_hls.frontends.keras_calls import called
-from keras_hls.frontends.keras_v3 import Floats, class_path, to_numpy
-from keras_hls.frontends.program import Program, Step, lay_out
+from keras_hls.frontends.keras3.entry import Entry
+from keras_hls.frontends.keras3.keras_calls import called
+from keras_hls.frontends.keras3.layer_views import Floats, class_path, to_numpy
+from keras_hls.frontends.keras3.layout import lay_out
+from keras_hls.frontends.program import Program, Step
 
 #: Samples a call; large enough that the calls' overhead doesn't count.
 _SLICE = 4096
@@ -25,7 +26,7 @@ def reference(entry: Entry, before_softmax: Sequence[bool]) -> Callable[[Sequenc
         return lambda x: _in_slices(entry, entry.answer, x)
     program = lay_out(entry.calls, entry.names)
     wanted = list(program.outputs)
-    jobs = [_Job(step, step.operation, step.makes) for step in program.steps]
+    jobs = [_Job(step, step.call.operation, step.makes) for step in program.steps]
     for i, before in enumerate(before_softmax):
         if before:
             step, bare = _softmax_of(program, program.outputs[i])
@@ -76,10 +77,10 @@ def _softmax_of(program: Program, output: int) -> tuple[Step, Any]:
     makers = {number: step for step in program.steps for number in step.makes}
     while output in makers:
         step = makers[output]
-        if class_path(type(step.operation)).endswith((".Softmax", ".LogSoftmax")):
+        if class_path(type(step.call.operation)).endswith((".Softmax", ".LogSoftmax")):
             return step, None
-        if getattr(getattr(step.operation, "activation", None), "__name__", "") in ("softmax", "log_softmax"):
-            return step, _without_activation(step.operation)
+        if getattr(getattr(step.call.operation, "activation", None), "__name__", "") in ("softmax", "log_softmax"):
+            return step, _without_activation(step.call.operation)
         output = step.takes[0]
     raise InvalidModel("There is no softmax at an output that is said to have one")
 
@@ -118,7 +119,7 @@ def _run(inputs: Iterable[int], jobs: Sequence[_Job], arrays: Sequence[Any], kee
 def _call(job: _Job, tensors: Sequence[Any]) -> list[Any]:
     import keras
 
-    arguments, operation = job.step.node.arguments, job.step.operation
+    arguments, operation = job.step.call.node.arguments, job.step.call.operation
     filled = {id(symbol): value for symbol, value in zip(arguments.keras_tensors, tensors)}
     args, kwargs = arguments.convert(lambda a: filled.get(id(a), a))
     if getattr(operation, "_call_has_training_arg", False):
@@ -152,7 +153,7 @@ def _with(operation: Any, name: str, value: Any) -> Any:
 def layer_outputs(entry: Entry, known: Container[str]) -> Callable[[Sequence[Any]], Mapping[str, Floats]]:
     """Return a function from one array an input to what every call answers; see `live_model.layer_outputs`."""
     program = lay_out(entry.calls, entry.names, known)
-    jobs = [_Job(step, step.operation, step.makes) for step in program.steps]
+    jobs = [_Job(step, step.call.operation, step.makes) for step in program.steps]
     names = answer_names(program.steps)
 
     def answer(arrays: Sequence[Any]) -> list[Any]:

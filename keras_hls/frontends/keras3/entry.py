@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras_hls.errors import InvalidModel
-from keras_hls.frontends.calls import Calls, graph_calls
-from keras_hls.frontends.keras_calls import called
-from keras_hls.frontends.keras_v3 import class_path
-from keras_hls.frontends.tracing import trace
+from keras_hls.frontends.keras3.calls import Calls, graph_calls
+from keras_hls.frontends.keras3.keras_calls import called
+from keras_hls.frontends.keras3.layer_views import class_path
+from keras_hls.frontends.keras3.tracing import trace
 from keras_hls.frontends.view import ReadError
 
 #: The first version of Keras whose models are read.

@@ -1,0 +1,1 @@
+"""Live models of Keras 3 and HGQ2."""
