@@ -9,6 +9,7 @@ from typing import Any
 
 from keras_hls.cost import ResourceEstimate
 from keras_hls.errors import HLSError, InvalidModel, UnsupportedModel
+from keras_hls.frontends import models
 from keras_hls.options import Options
 from keras_hls.passes import prepare
 from keras_hls.passes.dead_nodes import drop_dead_nodes
@@ -19,16 +20,25 @@ from keras_hls.sim.emulator import Samples
 from keras_hls.snapshots import Snapshot
 
 
-def snapshot(model: Any, *, calibration: Samples | None = None, **options: Any) -> Snapshot:
+def snapshot(
+    model: Any,
+    *,
+    calibration: Samples | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> Snapshot:
     """Return a model's graph as it is now; the model isn't changed.
 
     Parameters
     ----------
-    model : keras.Model, or path of a .keras file
-        Built, with fixed shapes.
+    model : keras.Model, or path
+        Built, with fixed shapes: of Keras 3, or of Keras 2 and tf_keras (Sequential or functional). A file may be a .keras, a
+        whole .h5, or the .json of a Keras 2 model; those of Keras 2 are read without Keras, QKeras or HGQ.
     calibration : samples, optional
         What layers without quantizers take their types from: one array, a list, or a dict by input name, (n, ...). No value
         of these samples overflows. Layers with quantizers need none.
+    weights : path, optional
+        The .h5 with the weights of a .json.
     **options
         See `keras_hls.options.Options`: part, clock_period, strategy, reuse_factor, layers, softmax, ...
 
@@ -44,16 +54,15 @@ def snapshot(model: Any, *, calibration: Samples | None = None, **options: Any) 
         If a value would need more than 63 bits.
     """
     from keras_hls.chosen_types import choose_types
-    from keras_hls.frontends.keras3 import live_model
     from keras_hls.layers_ext import READERS
     from keras_hls.layers_ext.quantize import Quantize
 
     chosen = Options.of(**options)
-    model = _loaded(model)
+    model = models.opened(model, weights)
     floats = calibration is not None or chosen.precision is not None
-    graph = fold_scales(cancel_transposes(drop_dead_nodes(live_model.read(model, READERS, floats=floats))))
+    graph = fold_scales(cancel_transposes(drop_dead_nodes(models.read(model, READERS, floats=floats))))
     typed = choose_types(
-        graph, chosen, calibration, lambda x, before: live_model.reference(model, before)(x), caster=Quantize
+        graph, chosen, calibration, lambda x, before: models.reference(model, before)(x), caster=Quantize
     )
     graph = prepare(typed, softmax=chosen.softmax, stays=lambda node: chosen.shares(node.layer))
     chosen.plans(graph)
@@ -65,6 +74,7 @@ def export_hls(
     directory: str | Path,
     *,
     calibration: Samples | None = None,
+    weights: str | os.PathLike[str] | None = None,
     verify: bool | Samples = True,
     **options: Any,
 ) -> Project:
@@ -72,10 +82,12 @@ def export_hls(
 
     Parameters
     ----------
-    model : keras.Model, or path of a .keras file
+    model : keras.Model, or path
+        As for `snapshot`. A file of Keras 2 can't be asked for its answers, so that only C-simulation and emulator are compared.
     directory : str or Path
         The project's folder; replaced only if it is a project of keras_hls.
     calibration : samples, optional
+    weights : path, optional
         As for `snapshot`.
     verify : bool or samples
         Samples that C-simulation, emulator and Keras are held side by side with. True takes those of `calibration`, or else a
@@ -101,15 +113,15 @@ def export_hls(
     # What can be said without looking at the model is said first.
     backend(Options.of(**options).backend)
     check_target(Path(directory))
-    model = _loaded(model)
+    model = models.opened(model, weights)
     taken = snapshot(model, calibration=calibration, **options)
     samples = calibration if verify is True and calibration is not None else verify
-    return taken.export(directory, verify=samples, model=model)
+    return taken.export(directory, verify=samples, model=model if models.answers(model) else None)
 
 
-def estimate(model: Any, *, calibration: Samples | None = None, **options: Any) -> ResourceEstimate:
+def estimate(model: Any, **options: Any) -> ResourceEstimate:
     """Return what a model would cost, per layer and in total; arguments and errors as for `snapshot`."""
-    return snapshot(model, calibration=calibration, **options).estimate()
+    return snapshot(model, **options).estimate()
 
 
 def load(path: str | Path) -> Project | Snapshot:
@@ -157,7 +169,13 @@ class Check:
         return "\n".join([head, *(f"- {p}" for p in self.problems), *(f"Note: {n}" for n in self.notes)])
 
 
-def check(model: Any, *, calibration: Samples | None = None, **options: Any) -> Check:
+def check(
+    model: Any,
+    *,
+    calibration: Samples | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> Check:
     """Return what will be exact and what would be refused, without raising for a model that can't be exported.
 
     Arguments as for `snapshot`.
@@ -168,7 +186,7 @@ def check(model: Any, *, calibration: Samples | None = None, **options: Any) -> 
     """
     Options.of(**options)
     try:
-        graph = snapshot(model, calibration=calibration, **options).graph
+        graph = snapshot(model, calibration=calibration, weights=weights, **options).graph
         return Check((), graph.notes, graph.chosen)
     except UnsupportedModel as error:
         # What waits for data is no problem before a training.
@@ -176,27 +194,3 @@ def check(model: Any, *, calibration: Samples | None = None, **options: Any) -> 
         return Check(tuple(p for p in error.problems if p not in error.untrained), tuple(notes))
     except (InvalidModel, OverflowError) as error:
         return Check((str(error),))
-
-
-def _loaded(model: Any) -> Any:
-    if not isinstance(model, (str, os.PathLike)):
-        return model
-    path = Path(model)
-    if not path.exists():
-        raise InvalidModel(f"There is no model file {str(path)!r}")
-    if path.suffix != ".keras":
-        raise InvalidModel(
-            f"Model file must be a .keras file, not {path.name!r}; load it yourself and hand over the model"
-        )
-    import contextlib
-
-    import keras
-
-    # Importing it makes HGQ2's layers known to Keras; a model without them needs it not.
-    with contextlib.suppress(ImportError):
-        import hgq.layers  # noqa: F401
-    try:
-        # Never anything but configs and weights: Lambdas with code in the file are refused.
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:
-        raise InvalidModel(f"Model file {str(path)!r} can't be loaded: {error}") from error

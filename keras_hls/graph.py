@@ -42,6 +42,9 @@ class Input(Op):
     samples: str = "float64"
     limits: tuple[int, int] | None = None
 
+    def result_shape(self, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+        return self.shape
+
     def infer(self, *inputs: TensorType) -> TensorType:
         if self.port is None:
             raise InvalidModel("has no fixed-point type: no quantizer reads it")

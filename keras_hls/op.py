@@ -192,6 +192,18 @@ class Op(ABC):
     def reuse_factors(self, *inputs: TensorType) -> tuple[int, ...]:
         """Return every reuse factor that the op can take, in order; (1,) if it has nothing to share."""
 
+    def result_shape(self, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of the output for inputs of these shapes, while types are still unknown.
+
+        Raises
+        ------
+        ValueError
+            If the shapes don't suit the op.
+        """
+        zeros = [TensorType(np.zeros(shape, np.int64), np.zeros(shape, np.int64), 0) for shape in shapes]
+        op = with_weights(self, lambda name, real: Constant(np.ones(real.shape, np.int64), 0))
+        return op.settle(*zeros, frac=0).infer(*zeros).shape
+
     @property
     def cast(self) -> Formats | None:
         """The formats that the op casts its one input to, if that is all it does; else None."""
@@ -363,3 +375,15 @@ def reals(op: Op) -> Iterator[tuple[str, Real]]:
         for part in value if isinstance(value, tuple) else (value,):
             if isinstance(part, Real):
                 yield name, part
+
+
+def with_weights(op: Op, chosen: Callable[[str, Real], Constant]) -> Op:
+    """Return an op with a constant for each weight that has no type yet, from the name of its field and its values."""
+    made = {id(real): chosen(name, real) for name, real in reals(op)}
+    changed: dict[str, Any] = {}
+    for name, value in op_fields(op).items() if made else ():
+        if id(value) in made:
+            changed[name] = made[id(value)]
+        elif isinstance(value, tuple) and any(id(part) in made for part in value):
+            changed[name] = tuple(made.get(id(part), part) for part in value)
+    return replace(op, **changed) if changed else op  # type: ignore[type-var]

@@ -263,9 +263,9 @@ class Project:
 
 def reference(model: Any, graph: Graph) -> Callable[[Samples], list[npt.NDArray[Any]]]:
     """Return a function from samples to Keras's values at the outputs of a model's graph, one array an output."""
-    from keras_hls.frontends.keras3 import live_model
+    from keras_hls.frontends import models
 
-    run = live_model.reference(model, [bool(function) for function in graph.host] or [False] * len(graph.outputs))
+    run = models.reference(model, [bool(function) for function in graph.host] or [False] * len(graph.outputs))
 
     def answer(x: Samples) -> list[npt.NDArray[Any]]:
         inputs = graph.inputs

@@ -124,17 +124,17 @@ def keras_answers(model: Any, graph: Graph) -> Keras:
     InvalidModel
         If the model can't be called, or has other layers.
     """
-    from keras_hls.frontends.keras3 import live_model
+    from keras_hls.frontends import models
     from keras_hls.layers_ext import READERS
 
-    layers = live_model.layer_outputs(model, READERS)
+    layers = models.layer_outputs(model, READERS)
     #: Which output of the graph has what stands before a layer's last function.
     left = {
         label: list(zip(graph.outputs, graph.host)).index((place.node, place.before))
         for label, place in graph.places.items()
         if place is not None and place.before
     }
-    bare = live_model.reference(model, [bool(function) for function in graph.host]) if left else None
+    bare = models.reference(model, [bool(function) for function in graph.host]) if left else None
 
     def answer(arrays: Sequence[npt.NDArray[Any]]) -> Mapping[str, FloatArray]:
         found = dict(layers(arrays))

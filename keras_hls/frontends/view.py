@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -108,6 +109,8 @@ class Builder:
     def __init__(self) -> None:
         self._nodes: list[Node] = []
         self._names: set[str] = set()
+        #: By node; None where it, or what it takes, has none.
+        self._shapes: dict[str, tuple[int, ...] | None] = {}
         self.notes: list[str] = []
 
     def add(self, op: Op, *inputs: Ref, name: str, layer: str = "") -> Ref:
@@ -119,6 +122,25 @@ class Builder:
         self._names.add(unique)
         self._nodes.append(Node(unique, op, tuple(ref.name for ref in inputs), layer))
         return Ref(unique)
+
+    def shape(self, x: Ref) -> tuple[int, ...]:
+        """Return the shape of a tensor, of one sample.
+
+        Raises
+        ------
+        ReadError
+            If an op before it can't take its inputs.
+        """
+        for node in self._nodes[len(self._shapes) :]:
+            self._shapes[node.name] = None
+            given = [shape for name in node.inputs if (shape := self._shapes[name]) is not None]
+            if len(given) == len(node.inputs):
+                with suppress(ValueError):
+                    self._shapes[node.name] = node.op.result_shape(*given)
+        found = self._shapes[x.name]
+        if found is None:
+            raise ReadError("the weights or arguments of a layer before it don't fit that layer's inputs")
+        return found
 
     def limit(self, x: Ref, low: int, high: int) -> None:
         """Note that only whole numbers from `low` to `high` make sense for a tensor, if it is an input."""

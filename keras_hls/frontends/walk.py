@@ -117,8 +117,12 @@ class _Walk:
 
     def _read_layer(self, step: Step, view: LayerView, build: Builder, refs: list[Ref]) -> Ref:
         _fetch_once(view, self.weights.setdefault(step.call.owner, {}))
-        before = len(build)
-        result: Ref = self.readers[view.path](view, build, *refs)
+        before, reader = len(build), self.readers[view.path]
+        try:
+            inspect.signature(reader).bind(view, build, *refs)
+        except TypeError:
+            raise ReadError(f"it is called with {len(refs)} tensors, which no reader takes account of") from None
+        result: Ref = reader(view, build, *refs)
         if not self.floats and (weights := build.without_types(before)):
             raise ReadError(without_quantizers(weights, self._quantized(view.path) or "a layer of HGQ2"))
         return result

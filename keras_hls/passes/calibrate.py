@@ -26,7 +26,7 @@ from keras_hls.fixed import (
     TensorType,
 )
 from keras_hls.graph import Graph, Input, Node, Place, infer, named, settle
-from keras_hls.op import Op, op_fields, reals
+from keras_hls.op import Op, op_fields, reals, with_weights
 from keras_hls.passes.fitting_types import constant, holding, significant
 from keras_hls.passes.input_casts import Caster, cast_inputs
 from keras_hls.passes.unquantized import refuse_unquantized, unquantized
@@ -213,7 +213,7 @@ class _Calibration:
 
     def _coarsened(self, node: Node, own: list[tuple[str, Real]]) -> tuple[list[Node], _Settled] | None:
         """Return casts that make what a node reads coarser until the result fits, and the node then; None if none do."""
-        fields = op_fields(self._with_constants(node, own, _FINEST)).values()
+        fields = op_fields(self._with_constants(node, _FINEST)).values()
         constants = [c for value in fields for c in (value if isinstance(value, tuple) else (value,)) if _known(c)]
         kinds = [*(c.type for c in constants), *(self.types[name] for name in node.inputs)]
         most = max((kind.frac for kind in kinds), default=0)
@@ -235,7 +235,7 @@ class _Calibration:
         return None
 
     def _settled(self, node: Node, own: list[tuple[str, Real]], finest: int) -> _Settled:
-        node = replace(node, op=self._with_constants(node, own, finest))
+        node = replace(node, op=self._with_constants(node, finest))
         types = [self.types[name] for name in node.inputs]
         op = settle(node, types, None)
         return node, op, infer(node, types, op)
@@ -251,27 +251,20 @@ class _Calibration:
         formats = Formats(np.asarray(kind.signed), np.asarray(width), np.asarray(width - finest), "RND", "SAT")
         return Node(f"{node.name}_coarser{i}", self.caster(formats), (name,), node.layer)
 
-    def _with_constants(self, node: Node, reals: list[tuple[str, Real]], finest: int) -> Op:
-        made = {}
-        for name, real in reals:
+    def _with_constants(self, node: Node, finest: int) -> Op:
+        def chosen(name: str, real: Real) -> Constant:
             kind = "bias" if name in ("bias", "offset") else "weight"
             given = self.precision.of(node.layer, kind)
             bits = self.precision.bits
             if given is None and node.op.scaling is not None and kind == "weight":
-                made[id(real)] = significant(real, bits, finest)
-                continue
+                return significant(real, bits, finest)
             to = given or holding(float(np.abs(real.values).max(initial=0)), True, bits)
             if given is None and to.frac > finest:
                 width = max(to.width - to.frac + finest, 2)
                 to = replace(to, width=width, integer=width - finest)
-            made[id(real)] = constant(real, to, f"Layer {node.layer!r}: its {name}", given is not None)
-        changed: dict[str, Any] = {}
-        for name, value in op_fields(node.op).items():
-            if id(value) in made:
-                changed[name] = made[id(value)]
-            elif isinstance(value, tuple) and any(id(part) in made for part in value):
-                changed[name] = tuple(made.get(id(part), part) for part in value)
-        return replace(node.op, **changed) if changed else node.op  # type: ignore[type-var]
+            return constant(real, to, f"Layer {node.layer!r}: its {name}", given is not None)
+
+        return with_weights(node.op, chosen)
 
     def _narrowed(self, node: Node, i: int, name: str, kind: str) -> str:
         """Cast what an op takes in few bits only, where it has more."""

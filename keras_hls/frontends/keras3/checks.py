@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from keras_hls.frontends.view import ReadError
@@ -40,7 +40,7 @@ def check_inference(node: Any) -> None:
         raise _called_with({"training": node.arguments.kwargs["training"]})
 
 
-def check_call(node: Any, read: Callable[..., Any]) -> None:
+def check_call(node: Any) -> None:
     """Refuse a layer's call with arguments that its reader wouldn't see.
 
     Raises
@@ -63,11 +63,6 @@ def check_call(node: Any, read: Callable[..., Any]) -> None:
     rest = [a for a in node.arguments.args[1:] if a is not None and not hasattr(a, "_keras_history")]
     if extra or rest:
         raise _called_with(extra or rest)
-    count = len(node.arguments.keras_tensors)
-    try:
-        inspect.signature(read).bind(None, None, *[None] * count)
-    except TypeError:
-        raise ReadError(f"it is called with {count} tensors, which no reader takes account of") from None
     if len(node.outputs) != 1:
         raise ReadError(f"it returns {len(node.outputs)} tensors, and only one can be read")
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import Constant, Formats
-from keras_hls.frontends.keras3.layer_views import KerasView, constant, finite, to_numpy
+from keras_hls.frontends.keras3.layer_views import KerasView, to_numpy
+from keras_hls.frontends.numbers import constant, finite
 from keras_hls.frontends.view import ReadError, Untrained
 
 _ROUNDING = {"TRN": "TRN", "RND": "RND", "RND_CONV": "RND_CONV", "S_RND": "RND", "S_RND_CONV": "RND_CONV"}

@@ -53,7 +53,7 @@ class KerasCall(Call):
         if not self.is_layer:
             _check_floats(self.node)
             return
-        check_call(self.node, read)
+        check_call(self.node)
         _check_integers(self.node, read)
         layer = self.operation
         check_precision(layer._flatten_layers() if hasattr(layer, "_flatten_layers") else [])

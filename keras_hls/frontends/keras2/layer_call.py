@@ -1,0 +1,60 @@
+"""A call of a layer of a saved model, for the walk over a program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from keras_hls.frontends.keras2.layer_views import view_of
+from keras_hls.frontends.keras2.saved import Arrays, SavedLayer
+from keras_hls.frontends.keras2.words import class_path
+from keras_hls.frontends.program import Call
+from keras_hls.frontends.view import Builder, LayerView, Reader, ReadError, Ref
+
+
+@dataclass(frozen=True, eq=False)
+class SavedCall(Call):
+    """One call of a layer.
+
+    Attributes
+    ----------
+    layer : SavedLayer
+    arrays : sequence of arrays
+        Its weights, in Keras's order.
+    arguments : mapping
+        What it is called with beside tensors.
+    """
+
+    layer: SavedLayer
+    arrays: Arrays
+    arguments: Mapping[str, Any]
+
+    @property
+    def path(self) -> str:  # type: ignore[override]
+        return class_path(self.layer)
+
+    @property
+    def is_layer(self) -> bool:  # type: ignore[override]
+        return True
+
+    @property
+    def owner(self) -> int:  # type: ignore[override]
+        # All calls of a layer have its one sequence of arrays, or none at all.
+        return id(self.arrays) if len(self.arrays) else id(self)
+
+    @property
+    def knows_shapes(self) -> bool:  # type: ignore[override]
+        return False
+
+    def check(self, read: Reader) -> None:
+        extra = {k: v for k, v in self.arguments.items() if k not in _QUIET or v not in _QUIET[k]}
+        if extra:
+            raise ReadError(f"it is called with {extra}, which no reader takes account of; call it with tensors only")
+
+    def view(self, name: str, build: Builder, inputs: Sequence[Ref]) -> LayerView:
+        return view_of(self.layer, name, self.arrays, tuple(build.shape(x) for x in inputs))
+
+
+#: What a call may be told that changes nothing at inference.
+_QUIET: Mapping[str, tuple[Any, ...]] = {"training": (None, False), "mask": (None,)}
