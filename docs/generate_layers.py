@@ -40,21 +40,48 @@ TAIL = """\
 | `affine`, float (minifloat) quantizers | refused | |
 | one input read by several differing quantizers | exact if | all truncate or round with RND, and all wrap or all saturate |
 
+## Quantizers of QKeras
+
+| | status | notes |
+|---|---|---|
+| `quantized_bits`, `quantized_linear`, `quantized_relu`, `quantized_hswish` | exact | casts and straight pieces |
+| `quantized_tanh`, `quantized_sigmoid` | exact | likewise; with `use_real_tanh` or `use_real_sigmoid` a table |
+| `quantized_ulaw` | exact | a table |
+| `quantized_po2`, `quantized_relu_po2`, `binary`, `ternary` | exact | by comparisons |
+| `stochastic_binary`, `stochastic_ternary` | exact | as they are at inference |
+| `bernoulli` | refused | random at inference as well |
+| `alpha` of weights: None, numbers, `"auto"`, `"auto_po2"` | exact | a factor that is no power of two is multiplied exactly |
+| `alpha` of activations | exact if | it is None or numbers: `"auto"` takes it from the whole batch, and is refused |
+| `qnoise_factor` | refused | unless it is 1 |
+| quantizers of one's own, also by string | refused | no text is evaluated |
+
 ## Models
 
 | | status |
 |---|---|
+| files of Keras 2 and tf_keras: `.json` with `.h5`, whole `.h5`, `.keras` | exact; read without Keras, QKeras or HGQ |
+| live models of Keras 2: Sequential and functional, nested, shared layers, several inputs and outputs | exact |
 | Sequential, functional, nested to any depth, shared layers, several inputs and outputs, dead branches | exact |
 | subclassed models, custom layers and `Lambda` whose `call` is made of layers and `keras.ops` | exact: traced |
 | `keras.ops` calls and operators between layers | as listed below |
 | inputs of float32; of integers where a layer takes them | exact |
-| saved `.keras` files | exact; code in a file is never run |
+| saved `.keras` files of Keras 3 | exact; code in a file is never run |
 | `call` that depends on values, on masks, or on random numbers | refused |
 
 ## Types
 
 Values, weights and sums of up to 63 bits with their sign; tables of up to 2^20 entries; more is refused.
 """
+
+
+#: Whose layers they are, and with which word their paths begin.
+_LIBRARIES = (
+    ("Keras", "keras."),
+    ("HGQ2", "hgq."),
+    ("QKeras", "qkeras."),
+    ("HGQ", "HGQ."),
+    ("binary and ternary networks of Keras 2's early years", "binary."),
+)
 
 
 def rows(readings: Mapping[str, Reading]) -> Iterable[str]:
@@ -98,7 +125,7 @@ def text() -> str:
 
     table = "| | status | arguments | notes |\n|---|---|---|---|"
     parts = [HEAD]
-    for title, prefix in (("Keras 3", "keras."), ("HGQ2", "hgq.")):
+    for title, prefix in _LIBRARIES:
         own = {path: reading for path, reading in READINGS.items() if path.startswith(prefix)}
         parts.append(f"## Layers of {title}\n\n" + "\n".join([table, *rows(own)]) + "\n")
     parts.append(

@@ -60,7 +60,9 @@ def snapshot(
     chosen = Options.of(**options)
     model = models.opened(model, weights)
     floats = calibration is not None or chosen.precision is not None
-    graph = fold_scales(cancel_transposes(drop_dead_nodes(models.read(model, READERS, floats=floats))))
+    graph = fold_scales(
+        cancel_transposes(drop_dead_nodes(models.read(model, READERS, floats=floats, samples=calibration)))
+    )
     typed = choose_types(
         graph, chosen, calibration, lambda x, before: models.reference(model, before)(x), caster=Quantize
     )

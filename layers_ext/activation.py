@@ -12,6 +12,7 @@ import numpy.typing as npt
 from keras_hls.fixed import BoolArray, IntArray, TensorType
 from keras_hls.layers_ext.counting import units
 from keras_hls.layers_ext.piecewise import Piecewise
+from keras_hls.layers_ext.qkeras_quantizer import quantized
 from keras_hls.layers_ext.reading import Builder, LayerView, ReadError, Ref, reads
 from keras_hls.layers_ext.table import Function
 from keras_hls.op import Kernel, Op, Plan, Unit, Work
@@ -103,6 +104,9 @@ ACTIVATIONS: dict[str, Activation] = {
     "relu6": _op(relu(6.0)),
     "leaky_relu": _op(relu(negative_slope=0.2)),
     "hard_tanh": _op(Piecewise.of((0, -1), (1, 0), (0, 1), bounds=(-1, 1))),
+    # Of binary networks: 0 itself is on the lower side, and halves are rounded to even.
+    "binary_tanh": _op(Piecewise.of((0, -1), (0, 1), bounds=(0,), above=(True,))),
+    "ternary_tanh": _op(Piecewise.of((0, -1), (0, 0), (0, 1), bounds=(-0.5, 0.5), above=(False, True))),
     "hard_shrink": _op(Piecewise.of((1, 0), (0, 0), (1, 0), bounds=(-0.5, 0.5), above=(False, True))),
     "soft_shrink": _op(Piecewise.of((1, 0.5), (0, 0), (1, -0.5), bounds=(-0.5, 0.5))),
     "sparse_sigmoid": _op(Piecewise.of((0, 0), (0.5, 0.5), (0, 1), bounds=(-1, 1))),
@@ -117,6 +121,8 @@ def activate(layer: LayerView, build: Builder, x: Ref) -> Ref:
     ReadError
         If no op computes that function.
     """
+    if (quantizer := layer.quantizer("activation")) is not None:
+        return quantized(layer.name, build, x, quantizer, f"{layer.name}_{quantizer.name}")
     name = activation_name(layer.config.get("activation"))
     if name in ACTIVATIONS:
         return ACTIVATIONS[name](layer, build, x, f"{layer.name}_{name}")
@@ -139,7 +145,7 @@ def activation_name(value: Any) -> str:
     return str(value)
 
 
-@reads("keras.layers.Activation", consumes="activation")
+@reads("keras.layers.Activation", "qkeras.QActivation", consumes="activation")
 def read_activation(layer: LayerView, build: Builder, x: Ref) -> Ref:
     """Straight pieces are computed; other functions of one element are tables over all values of an input of up to 20 bits."""
     return activate(layer, build, x)
@@ -156,6 +162,13 @@ def read_relu(layer: LayerView, build: Builder, x: Ref) -> Ref:
     """ReLU with ceiling, slope and threshold."""
     options = {key: layer.config[key] for key in ("max_value", "negative_slope", "threshold")}
     return pieces(layer, build, x, relu(**options), None, layer.name)
+
+
+@reads("keras.layers.ThresholdedReLU", consumes="theta")
+def read_thresholded_relu(layer: LayerView, build: Builder, x: Ref) -> Ref:
+    """Of Keras 2: what isn't above the threshold is 0. The threshold is taken as float32."""
+    theta = float(np.float32(layer.config["theta"]))
+    return build.add(Piecewise.of((0, 0), (1, 0), bounds=(theta,), above=(True,)), x, name=layer.name, layer=layer.name)
 
 
 @reads("keras.layers.LeakyReLU", consumes="negative_slope")

@@ -25,6 +25,8 @@ _GEOMETRY = "kernel_size strides padding dilation_rate data_format use_bias acti
     "hgq.layers.QConv1D",
     "hgq.layers.QConv2D",
     "hgq.layers.QConv3D",
+    "qkeras.QConv1D",
+    "qkeras.QConv2D",
     # The layer itself adds LoRA's matrices to its kernel.
     consumes=f"filters groups lora_rank lora_alpha {_GEOMETRY}",
     conditions={"padding": "any; 'causal' behind an input quantizer only if that has one type for all steps"},
@@ -42,6 +44,7 @@ def read_convolution(layer: LayerView, build: Builder, x: Ref) -> Ref:
 @reads(
     "keras.layers.DepthwiseConv1D",
     "keras.layers.DepthwiseConv2D",
+    "qkeras.QDepthwiseConv2D",
     consumes=f"depth_multiplier {_GEOMETRY}",
 )
 def read_depthwise(layer: LayerView, build: Builder, x: Ref) -> Ref:
@@ -55,6 +58,8 @@ def read_depthwise(layer: LayerView, build: Builder, x: Ref) -> Ref:
 @reads(
     "keras.layers.SeparableConv1D",
     "keras.layers.SeparableConv2D",
+    "qkeras.QSeparableConv1D",
+    "qkeras.QSeparableConv2D",
     consumes=f"filters depth_multiplier {_GEOMETRY}",
 )
 def read_separable(layer: LayerView, build: Builder, x: Ref) -> Ref:
@@ -69,6 +74,7 @@ def read_separable(layer: LayerView, build: Builder, x: Ref) -> Ref:
 @reads(
     "keras.layers.Conv1DTranspose",
     "keras.layers.Conv2DTranspose",
+    "qkeras.QConv2DTranspose",
     "keras.layers.Conv3DTranspose",
     consumes=f"filters output_padding {_GEOMETRY}",
 )

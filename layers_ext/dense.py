@@ -165,6 +165,9 @@ class Dense(Op):
     "hgq.layers.QDense",
     "hgq.layers.QBatchNormDense",
     "keras.layers.Dense",
+    "qkeras.QDense",
+    "binary.BinaryDense",
+    "binary.TernaryDense",
     # Normalisation is part of the weights that the layer itself multiplies by.
     consumes="units use_bias activation scale momentum epsilon synchronized",
     neutral={"lora_alpha": None},

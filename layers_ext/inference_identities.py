@@ -14,6 +14,7 @@ def read_identity(layer: LayerView, build: Builder, x: Ref) -> Ref:
 
 @reads(
     "keras.layers.Dropout",
+    "HGQ.layers.PDropout",
     "keras.layers.AlphaDropout",
     "keras.layers.GaussianDropout",
     "keras.layers.SpatialDropout1D",

@@ -25,7 +25,12 @@ def join(build: Builder, parts: Sequence[Ref], axis: int, *, name: str, layer: s
     return merge.join(build, Concatenate(axis), parts, name=name, layer=layer)
 
 
-@reads("keras.layers.Concatenate", consumes="axis", conditions={"axis": "any but that of the batch"})
+@reads(
+    "keras.layers.Concatenate",
+    "HGQ.layers.PConcatenate",
+    consumes="axis",
+    conditions={"axis": "any but that of the batch"},
+)
 def read_concatenate(layer: LayerView, build: Builder, *inputs: Ref) -> Ref:
     """Any number of tensors, on the finest of their grids."""
     axis = int(layer.config["axis"]) % (len(layer.shapes[0]) + 1)

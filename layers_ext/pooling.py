@@ -42,6 +42,7 @@ def _pooled(layer: LayerView, build: Builder, x: Ref, pools: Sequence[Pool], kin
         for kind in _KINDS
         for n in _SIZES
     ),
+    *(f"HGQ.layers.P{kind}Pooling{n}D" for kind in _KINDS for n in (1, 2)),
     consumes="pool_size strides padding data_format",
 )
 def read_pooling(layer: LayerView, build: Builder, x: Ref) -> Ref:

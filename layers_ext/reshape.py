@@ -83,14 +83,14 @@ class Reshape(Op):
         return None
 
 
-@reads("keras.layers.Reshape", consumes="target_shape")
+@reads("keras.layers.Reshape", "HGQ.layers.PReshape", consumes="target_shape")
 def read_reshape(layer: LayerView, build: Builder, x: Ref) -> Ref:
     """Reshape, with -1 for one axis."""
     shape = tuple(int(n) for n in layer.config["target_shape"])
     return build.add(Reshape(shape), x, name=layer.name, layer=layer.name)
 
 
-@reads("keras.layers.Flatten", consumes="data_format")
+@reads("keras.layers.Flatten", "HGQ.layers.PFlatten", consumes="data_format")
 def read_flatten(layer: LayerView, build: Builder, x: Ref) -> Ref:
     """Flatten, with the channels last; where they come first, they are moved before."""
     rank = len(layer.shapes[0])
@@ -99,7 +99,7 @@ def read_flatten(layer: LayerView, build: Builder, x: Ref) -> Ref:
     return build.add(Reshape((-1,)), x, name=layer.name, layer=layer.name)
 
 
-@reads("keras.layers.Permute", consumes="dims")
+@reads("keras.layers.Permute", "HGQ.layers.PPermute", consumes="dims")
 def read_permute(layer: LayerView, build: Builder, x: Ref) -> Ref:
     """Any order of the axes."""
     axes = tuple(int(dim) - 1 for dim in layer.config["dims"])

@@ -15,6 +15,7 @@ from keras_hls.frontends.keras2.saved import SavedModel
 from keras_hls.frontends.view import Readers
 from keras_hls.frontends.walk import walk
 from keras_hls.graph import Graph
+from keras_hls.sim.emulator import Samples
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -63,7 +64,7 @@ def answers(model: Any) -> bool:
     return not isinstance(model, SavedModel)
 
 
-def read(model: Any, readers: Readers, *, floats: bool = True) -> Graph:
+def read(model: Any, readers: Readers, *, floats: bool = True, samples: Samples | None = None) -> Graph:
     """Return a model's graph.
 
     Parameters
@@ -74,6 +75,8 @@ def read(model: Any, readers: Readers, *, floats: bool = True) -> Graph:
         Paths of layer classes and operations to readers, as `keras_hls.layers_ext.READERS`.
     floats : bool
         Whether layers whose weights have no quantizers may be read, so that a pass can choose types for them.
+    samples : samples, optional
+        For quantizers that take their ranges from data: HGQ's, in a copy of the model.
 
     Raises
     ------
@@ -82,7 +85,7 @@ def read(model: Any, readers: Readers, *, floats: bool = True) -> Graph:
     UnsupportedModel
         Names every layer that can't be read, why, and what to do.
     """
-    if (saved := _keras2(model)) is not None:
+    if (saved := _keras2(model, samples)) is not None:
         from keras_hls.frontends.keras2.layout import lay_out
 
         return walk(lay_out(saved), readers, floats=floats)
@@ -171,7 +174,7 @@ def _is_keras2(model: Any) -> bool:
     return is_keras2(model)
 
 
-def _keras2(model: Any) -> SavedModel | None:
+def _keras2(model: Any, samples: Samples | None = None) -> SavedModel | None:
     """A model of Keras 2 as it is saved; None for any other."""
     if isinstance(model, SavedModel):
         return model
@@ -179,4 +182,4 @@ def _keras2(model: Any) -> SavedModel | None:
         return None
     from keras_hls.frontends.keras2 import live
 
-    return live.saved(model)
+    return live.saved(model, samples)

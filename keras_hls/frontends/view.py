@@ -12,6 +12,7 @@ from keras_hls.fixed import Constant, FloatArray, Formats
 from keras_hls.graph import Graph, Input, Node
 from keras_hls.op import Op, reals
 from keras_hls.options import identifier
+from keras_hls.quantizers import Quantizer
 
 
 class ReadError(Exception):
@@ -80,6 +81,10 @@ class LayerView(ABC):
     @abstractmethod
     def output_formats(self) -> Formats | None:
         """Return what the layer casts its output to, if it does."""
+
+    def quantizer(self, argument: str) -> Quantizer | None:
+        """Return the quantizer that an argument of the layer is, such as its activation; None if it is none."""
+        return None
 
     @property
     @abstractmethod

@@ -38,6 +38,8 @@ _CHUNK = 1 << 22
 _MOST_INDEX = 20
 #: More fractional bits than any type has, and how many fewer are tried at a time where a layer has too many.
 _FINEST, _COARSER = 1 << 10, 4
+#: How many bits finer what is lost then must be than the last bit that a result keeps.
+_SPARE = 8
 
 
 #: A node with its weights as integers, its op as settled, and the type of its result.
@@ -230,7 +232,7 @@ class _Calibration:
                 settled = self._settled(replace(node, inputs=inputs), own, finest)
                 result = settled[2].hull
                 # What is lost must be far less than what anything takes of the result.
-                little = finest - max(larger, 0) >= 2 * self.precision.bits - result.integer
+                little = finest - max(larger, 0) >= self.precision.bits + _SPARE - result.integer
                 return (made, settled) if little else None
         return None
 

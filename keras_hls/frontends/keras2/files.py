@@ -215,6 +215,8 @@ def _snake_case(name: str) -> str:
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def model_of(config: Any, weights: Mapping[str, Sequence[Any]], where: str) -> SavedModel:
-    """Return a model from its config and the arrays of all of its layers, by full name."""
-    return SavedModel(where, _model(config, where), weights)
+def model_of(
+    config: Any, weights: Mapping[str, Sequence[Any]], where: str, beyond: Mapping[str, Mapping[str, Any]]
+) -> SavedModel:
+    """Return a model from its config, the arrays of all of its layers by full name, and what else is known of them."""
+    return SavedModel(where, _model(config, where), weights, beyond)

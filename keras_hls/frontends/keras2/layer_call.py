@@ -6,7 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from keras_hls.frontends.keras2.layer_views import view_of
+from keras_hls.frontends.keras2.binary import BinaryView
+from keras_hls.frontends.keras2.hgq_proxy import ExactView
+from keras_hls.frontends.keras2.hgq_saved import saved_view
+from keras_hls.frontends.keras2.layer_views import SavedView
+from keras_hls.frontends.keras2.qkeras_view import QKerasView
 from keras_hls.frontends.keras2.saved import Arrays, SavedLayer
 from keras_hls.frontends.keras2.words import class_path
 from keras_hls.frontends.program import Call
@@ -24,11 +28,17 @@ class SavedCall(Call):
         Its weights, in Keras's order.
     arguments : mapping
         What it is called with beside tensors.
+    beyond : mapping
+        What no file holds; see `SavedModel`.
+    exact : bool
+        Whether Keras's own layers have weights that are quantized already, as in a proxy model of HGQ.
     """
 
     layer: SavedLayer
     arrays: Arrays
     arguments: Mapping[str, Any]
+    beyond: Mapping[str, Any]
+    exact: bool
 
     @property
     def path(self) -> str:  # type: ignore[override]
@@ -53,8 +63,14 @@ class SavedCall(Call):
             raise ReadError(f"it is called with {extra}, which no reader takes account of; call it with tensors only")
 
     def view(self, name: str, build: Builder, inputs: Sequence[Ref]) -> LayerView:
-        return view_of(self.layer, name, self.arrays, tuple(build.shape(x) for x in inputs))
+        library, shapes = self.path.partition(".")[0], tuple(build.shape(x) for x in inputs)
+        if library == "HGQ":
+            return saved_view(self.layer, name, self.arrays, shapes, **self.beyond)
+        view = _VIEWS.get(library, SavedView)(self.layer, name, self.arrays, shapes, **self.beyond)
+        return ExactView(view) if self.exact else view
 
 
+#: By the first word of a class's path.
+_VIEWS: Mapping[str, type[SavedView]] = {"qkeras": QKerasView, "binary": BinaryView}
 #: What a call may be told that changes nothing at inference.
 _QUIET: Mapping[str, tuple[Any, ...]] = {"training": (None, False), "mask": (None,)}

@@ -1,4 +1,4 @@
-"""Layers of saved models as readers see them, by library."""
+"""Layers of Keras 2 as readers see them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from keras_hls.frontends.numbers import finite
 from keras_hls.frontends.view import LayerView, ReadError
 
 
-def view_of(layer: SavedLayer, name: str, arrays: Arrays, shapes: tuple[tuple[int, ...], ...]) -> LayerView:
-    """Return what a reader sees of a layer.
+class SavedView(LayerView):
+    """A layer of Keras itself: it has no quantizers, so the types of its weights are chosen by a pass.
 
     Parameters
     ----------
@@ -34,11 +34,6 @@ def view_of(layer: SavedLayer, name: str, arrays: Arrays, shapes: tuple[tuple[in
     ReadError
         If the arrays aren't those that the layer has.
     """
-    return SavedView(layer, name, arrays, shapes)
-
-
-class SavedView(LayerView):
-    """A layer of Keras itself: it has no quantizers, so the types of its weights are chosen by a pass."""
 
     def __init__(self, layer: SavedLayer, name: str, arrays: Arrays, shapes: tuple[tuple[int, ...], ...]):
         self.name, self.path, self.shapes = name, class_path(layer), shapes

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keras_hls.errors import InvalidModel
+from keras_hls.frontends.keras2.hgq_saved import is_proxy
 from keras_hls.frontends.keras2.layer_call import SavedCall
 from keras_hls.frontends.keras2.saved import SEQUENTIAL, SavedLayer, SavedModel
 from keras_hls.frontends.program import Port, Program, Step
@@ -51,7 +52,7 @@ class _Layout:
     """Steps in the making."""
 
     def __init__(self, saved: SavedModel):
-        self.saved = saved
+        self.saved, self.exact = saved, is_proxy(saved)
         self.steps: list[Step] = []
         self.masked: set[int] = set()
         self.count = 0
@@ -184,7 +185,9 @@ class _Layout:
         if self.masked & set(takes) or layer.kind == "Masking" or layer.config.get("mask_zero"):
             self.masked |= set(makes)
         arrays = self.saved.weights.get(name, ())
-        self.steps.append(Step(SavedCall(layer, arrays, call.arguments), name, takes, makes, problem=problem))
+        beyond = self.saved.beyond.get(name, {})
+        found = SavedCall(layer, arrays, call.arguments, beyond, self.exact)
+        self.steps.append(Step(found, name, takes, makes, problem=problem))
         return makes
 
     def _odd(self, what: str) -> InvalidModel:

@@ -12,9 +12,13 @@ import numpy.typing as npt
 from keras_hls.errors import InvalidModel
 from keras_hls.frontends.answer_names import answer_names
 from keras_hls.frontends.keras2.files import model_of
+from keras_hls.frontends.keras2.hgq_calibration import traced_ranges
 from keras_hls.frontends.keras2.layout import lay_out
 from keras_hls.frontends.keras2.saved import SavedModel
 from keras_hls.frontends.program import Program, Step
+from keras_hls.graph import Graph, Input, Node
+from keras_hls.options import identifier
+from keras_hls.sim.emulator import Samples, sample_arrays
 
 Array = npt.NDArray[Any]
 
@@ -34,8 +38,14 @@ def is_keras2(model: Any) -> bool:
     return False
 
 
-def saved(model: Any) -> SavedModel:
+def saved(model: Any, samples: Samples | None = None) -> SavedModel:
     """Return a live model as it would be saved.
+
+    Parameters
+    ----------
+    model : model of Keras 2
+    samples : samples, optional
+        For layers of HGQ: the ranges of their values are those of a copy that has seen these samples.
 
     Raises
     ------
@@ -52,7 +62,40 @@ def saved(model: Any) -> SavedModel:
         config = json.loads(model.to_json())
     except Exception as error:
         raise InvalidModel(f"Model {model.name!r} can't be written down: {type(error).__name__}: {error}") from error
-    return model_of(config, {name: layer.get_weights() for name, layer in _leaves(model)}, where)
+    layers = dict(_leaves(model))
+    arrays = {name: layer.get_weights() for name, layer in layers.items()}
+    ranges: Mapping[str, Any] = {}
+    if samples is not None and any(_library(layer) == "HGQ" for layer in layers.values()):
+        ports = lay_out(model_of(config, arrays, where, {})).ports
+        inputs = [Node(identifier(p.name), Input(p.shape, samples=p.dtype), (), p.name) for p in ports]
+        ranges = traced_ranges(model, sample_arrays(Graph(tuple(inputs), ()), samples))
+    beyond = {name: _beyond(layer) | _traced(ranges.get(layer.name)) for name, layer in layers.items()}
+    return model_of(config, arrays, where, beyond)
+
+
+def _library(layer: Any) -> str:
+    return type(layer).__module__.partition(".")[0]
+
+
+def _traced(found: Any) -> dict[str, Any]:
+    return {} if found is None else {"traced": found}
+
+
+def _beyond(layer: Any) -> dict[str, Any]:
+    """What a layer knows and its config doesn't say."""
+    if _library(layer) == "HGQ":
+        return {"live": layer}
+    if _library(layer) != "qkeras":
+        return {}
+    keys = [key for key in layer.get_config() if key.endswith("_quantizer")]
+    # What it computes with, where that isn't what it was given.
+    found = {key: getattr(layer, f"{key}_internal", getattr(layer, key, None)) for key in keys}
+    found["activation"] = getattr(layer, "quantizer", None) or getattr(layer, "activation", None)
+    return {"quantizers": {key: value for key, value in found.items() if _is_quantizer(value)}}
+
+
+def _is_quantizer(value: Any) -> bool:
+    return type(value).__module__ == "qkeras.quantizers"
 
 
 def _leaves(model: Any, scope: str = "") -> Iterator[tuple[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -84,11 +84,14 @@ class SavedModel:
         The outermost one.
     weights : mapping
         By layer, as "outer/inner", its arrays in Keras's order.
+    beyond : mapping
+        By layer, what a live model knows and no file holds, in the words of the library's adapter.
     """
 
     where: str
     model: SavedLayer
     weights: Mapping[str, Arrays]
+    beyond: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -28,8 +28,8 @@ _HGQ = frozenset(
         *("FixedPointQuantizer", "UnaryLUT"),
     }
 )
-#: Dense layers of the binary networks of Keras 2's early years.
-_CONTRIB = frozenset({"BinaryDense", "TernaryDense"})
+#: Dense layers of the binary and ternary networks of Keras 2's early years.
+_BINARY = frozenset({"BinaryDense", "TernaryDense"})
 
 #: What an early version of a class didn't write down.
 _CONVOLUTION = {
@@ -41,7 +41,6 @@ _CONVOLUTION = {
 }
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     **{f"Conv{n}D": _CONVOLUTION for n in (1, 2, 3)},
-    **{f"QConv{n}D": _CONVOLUTION for n in (1, 2)},
     "UpSampling2D": {"interpolation": "nearest"},
     "Flatten": {"data_format": "channels_last"},
     "ReLU": {"max_value": None, "negative_slope": 0.0, "threshold": 0.0},
@@ -50,6 +49,7 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         f"{kind}Pooling1D": {"data_format": "channels_last"}
         for kind in ("Max", "Average", "GlobalMax", "GlobalAverage")
     },
+    "LayerNormalization": {"rms_scaling": False},
     "Normalization": {"invert": False},
     "Embedding": {"mask_zero": False},
 }
@@ -71,14 +71,15 @@ def class_path(layer: SavedLayer) -> str:
         return f"qkeras.{layer.kind}"
     if layer.kind in _HGQ:
         return f"HGQ.layers.{layer.kind}"
-    if layer.kind in _CONTRIB:
-        return f"keras2.{layer.kind}"
+    if layer.kind in _BINARY:
+        return f"binary.{layer.kind}"
     return f"keras.layers.{layer.kind}"
 
 
 def translated(layer: SavedLayer) -> dict[str, Any]:
     """Return a layer's config as Keras 3 would write it."""
-    kind = layer.kind
+    # QKeras's layers have the arguments of those that they are made from.
+    kind = layer.kind.removeprefix("Q") if layer.kind in _QKERAS else layer.kind
     config = {**_DEFAULTS.get(kind, {}), **{key: plain(value) for key, value in layer.config.items()}}
     for old, new in _RENAMED.get(kind, {}).items():
         if old in config:
