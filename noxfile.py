@@ -49,6 +49,6 @@ def keras3(session: nox.Session) -> None:
 @nox.session(python="3.11")
 def keras2(session: nox.Session) -> None:
     """TensorFlow 2.15 with QKeras and HGQ, which can't live beside Keras 3."""
-    session.install("-e", ".[qkeras,hgq]", "pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100")
+    session.install("-e", ".[qkeras,hgq,example]", "pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100")
     session.install("--no-deps", "hls4ml==1.3.0")
     session.run(*PYTEST, CPP_ONLY, *session.posargs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = vars(parser.parse_args(arguments))
     command = chosen.pop("command")
     try:
-        return int(_COMMANDS[command](**chosen))
+        return _COMMANDS[command](**chosen)
     except HLSError as error:
         print(f"keras-hls: {error}", file=sys.stderr)
         return 1
@@ -56,7 +56,7 @@ def _check(model: str, calibration: str | None, **options: Any) -> int:
     return 0 if found.ok else 1
 
 
-_COMMANDS = {"export": _export, "estimate": _estimate, "check": _check}
+_COMMANDS: dict[str, Callable[..., int]] = {"export": _export, "estimate": _estimate, "check": _check}
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from keras_hls.frontends.program import Step
 
 
-def answer_names(steps: Iterable[Step]) -> dict[int, str]:
+def answer_names(steps: Iterable[Step[Any]]) -> dict[int, str]:
     """Return a name for every tensor that a call makes, by the tensor's number, in the order of the calls.
 
     The layer's own, as "outer/inner"; "shared#2" is the second call of a layer, "split[1]" the second result of a call.

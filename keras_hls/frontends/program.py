@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from keras_hls.frontends.view import Builder, LayerView, Reader, ReadError, Ref
 
@@ -64,8 +65,12 @@ class Call(ABC):
         """Return what its reader sees, under the layer's name in the whole model."""
 
 
+#: The library's own kind of call.
+Own = TypeVar("Own", bound=Call)
+
+
 @dataclass(frozen=True)
-class Step:
+class Step(Generic[Own]):
     """One call that isn't taken apart any further, in its place.
 
     Attributes
@@ -81,7 +86,7 @@ class Step:
         Why it can't be taken apart, if it should be.
     """
 
-    call: Call
+    call: Own
     layer: str
     takes: tuple[int, ...]
     makes: tuple[int, ...]
@@ -90,7 +95,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Program:
+class Program(Generic[Own]):
     """All that a model computes.
 
     Attributes
@@ -109,7 +114,7 @@ class Program:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     output_names: tuple[str, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[Step[Own], ...]
 
     @classmethod
     def of(
@@ -118,8 +123,8 @@ class Program:
         inputs: Sequence[int],
         outputs: Sequence[int],
         makers: Sequence[str],
-        steps: Iterable[Step],
-    ) -> Program:
+        steps: Iterable[Step[Own]],
+    ) -> Program[Own]:
         """Return the program of some steps: those that the outputs need, with the numbers of their layers' calls.
 
         Parameters
@@ -134,7 +139,7 @@ class Program:
         return cls(tuple(ports), tuple(inputs), tuple(outputs), tuple(names), tuple(needed))
 
 
-def _needed(steps: Sequence[Step], outputs: Iterable[int]) -> list[Step]:
+def _needed(steps: Sequence[Step[Own]], outputs: Iterable[int]) -> list[Step[Own]]:
     """The steps that the outputs need."""
     wanted = set(outputs)
     kept = []
@@ -145,7 +150,7 @@ def _needed(steps: Sequence[Step], outputs: Iterable[int]) -> list[Step]:
     return kept[::-1]
 
 
-def _numbered(steps: Iterable[Step]) -> list[Step]:
+def _numbered(steps: Iterable[Step[Own]]) -> list[Step[Own]]:
     """The steps, each with the number of its layer's call."""
     calls: Counter[str] = Counter()
     found = []

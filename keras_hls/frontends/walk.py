@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from keras_hls.errors import InvalidData, TooWide, UnsupportedModel, did_you_mean, without_quantizers
 from keras_hls.fixed import Constant, Fixed, Formats
@@ -14,7 +15,7 @@ from keras_hls.frontends.view import Builder, LayerView, OperationView, Reader, 
 from keras_hls.graph import Graph, Input, Place
 
 
-def walk(program: Program, readers: Readers, *, floats: bool = True) -> Graph:
+def walk(program: Program[Any], readers: Readers, *, floats: bool = True) -> Graph:
     """Return what a model's calls become.
 
     Parameters
@@ -48,7 +49,7 @@ _INTEGERS = {
 class _Walk:
     """One reading of one model."""
 
-    def __init__(self, program: Program, readers: Readers, floats: bool):
+    def __init__(self, program: Program[Any], readers: Readers, floats: bool):
         self.program, self.readers, self.floats = program, readers, floats
         self.build = Builder()
         self.problems: dict[str, str] = {}
@@ -80,7 +81,7 @@ class _Walk:
         places = {name: Place(refs[number]) for number, name in answer_names(self.program.steps).items()}
         return replace(graph, places=places)
 
-    def _step(self, step: Step) -> Sequence[Ref | None]:
+    def _step(self, step: Step[Any]) -> Sequence[Ref | None]:
         inputs = [self.made[number] for number in step.takes]
         refs = [ref for ref in inputs if ref is not None]
         try:
@@ -97,7 +98,7 @@ class _Walk:
                 self.untrained.append(self.problems[step.layer])
         return [None] * len(step.makes)
 
-    def _reader(self, step: Step) -> Reader:
+    def _reader(self, step: Step[Any]) -> Reader:
         if step.problem is not None:
             raise step.problem
         path = step.call.path
@@ -105,7 +106,7 @@ class _Walk:
             raise ReadError(self._unknown(path, step.call.is_layer))
         return self.readers[path]
 
-    def _read(self, step: Step, build: Builder, refs: list[Ref]) -> Sequence[Ref]:
+    def _read(self, step: Step[Any], build: Builder, refs: list[Ref]) -> Sequence[Ref]:
         reader, call = self._reader(step), step.call
         call.check(reader)
         view = call.view(step.layer, build, refs)
@@ -115,7 +116,7 @@ class _Walk:
             else [self._read_layer(step, view, build, refs)]
         )
 
-    def _read_layer(self, step: Step, view: LayerView, build: Builder, refs: list[Ref]) -> Ref:
+    def _read_layer(self, step: Step[Any], view: LayerView, build: Builder, refs: list[Ref]) -> Ref:
         _fetch_once(view, self.weights.setdefault(step.call.owner, {}))
         before, reader = len(build), self.readers[view.path]
         try:
@@ -127,7 +128,7 @@ class _Walk:
             raise ReadError(without_quantizers(weights, self._quantized(view.path) or "a layer of HGQ2"))
         return result
 
-    def _read_operation(self, step: Step, view: OperationView, build: Builder, refs: list[Ref]) -> Sequence[Ref]:
+    def _read_operation(self, step: Step[Any], view: OperationView, build: Builder, refs: list[Ref]) -> Sequence[Ref]:
         reader = self.readers[view.path]
         args, kwargs = view.arguments(refs)
         try:

@@ -191,7 +191,7 @@ def _by_class(model: SavedLayer, group: Any, where: str) -> Mapping[str, Arrays]
     found: dict[str, Arrays] = {}
 
     def walk(owner: SavedLayer, place: Any, scope: str) -> None:
-        layers = next((place[key] for key in ("layers", "_layer_checkpoint_dependencies") if key in place), {})
+        layers: Any = next((place[key] for key in ("layers", "_layer_checkpoint_dependencies") if key in place), {})
         counts: Counter[str] = Counter()
         for layer in owner.layers(where):
             base = _snake_case(layer.kind)

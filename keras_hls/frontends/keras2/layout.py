@@ -19,7 +19,7 @@ _Address = tuple[str, int, int]
 _MASKED = frozenset({"GlobalAveragePooling1D", "Softmax", "Attention", "AdditiveAttention", "MultiHeadAttention"})
 
 
-def lay_out(saved: SavedModel) -> Program:
+def lay_out(saved: SavedModel) -> Program[SavedCall]:
     """Return the program of a saved model.
 
     Raises
@@ -53,11 +53,11 @@ class _Layout:
 
     def __init__(self, saved: SavedModel):
         self.saved, self.exact = saved, is_proxy(saved)
-        self.steps: list[Step] = []
+        self.steps: list[Step[SavedCall]] = []
         self.masked: set[int] = set()
         self.count = 0
 
-    def program(self) -> Program:
+    def program(self) -> Program[SavedCall]:
         model = self.saved.model
         ports = [_port(layer, self.saved) for layer in _input_layers(model, self.saved.where)]
         inputs = self.numbers(len(ports))

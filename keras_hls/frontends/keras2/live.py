@@ -13,6 +13,7 @@ from keras_hls.errors import InvalidModel
 from keras_hls.frontends.answer_names import answer_names
 from keras_hls.frontends.keras2.files import model_of
 from keras_hls.frontends.keras2.hgq_calibration import traced_ranges
+from keras_hls.frontends.keras2.layer_call import SavedCall
 from keras_hls.frontends.keras2.layout import lay_out
 from keras_hls.frontends.keras2.saved import SavedModel
 from keras_hls.frontends.program import Program, Step
@@ -145,7 +146,7 @@ def layer_outputs(model: Any) -> Callable[[Sequence[Any]], Mapping[str, Array]]:
     return lambda x: dict(zip(names.values(), _in_slices(program, answer, x)))
 
 
-def _softmax_of(number: int, makers: Mapping[int, Step], layers: Mapping[str, Any]) -> tuple[int, Any]:
+def _softmax_of(number: int, makers: Mapping[int, Step[SavedCall]], layers: Mapping[str, Any]) -> tuple[int, Any]:
     """The tensor that goes into an output's softmax; or the one that comes out of it, and the layer without it."""
     while number in makers:
         step = makers[number]
@@ -170,7 +171,7 @@ def _with(layer: Any, name: str, value: Any) -> Any:
     return other
 
 
-def _run(program: Program, layers: Mapping[str, Any], parts: Sequence[Any]) -> dict[int, Any]:
+def _run(program: Program[SavedCall], layers: Mapping[str, Any], parts: Sequence[Any]) -> dict[int, Any]:
     """Call every layer in turn; return the values of all tensors."""
     values: dict[int, Any] = dict(zip(program.inputs, parts))
     for step in program.steps:
@@ -199,7 +200,9 @@ def _flat(found: Any) -> list[Any]:
     return [value for part in found for value in _flat(part)] if isinstance(found, (list, tuple)) else [found]
 
 
-def _in_slices(program: Program, answer: Callable[[Sequence[Any]], Sequence[Any]], x: Sequence[Any]) -> list[Array]:
+def _in_slices(
+    program: Program[SavedCall], answer: Callable[[Sequence[Any]], Sequence[Any]], x: Sequence[Any]
+) -> list[Array]:
     wanted, given = [port.shape for port in program.ports], [np.shape(a)[1:] for a in x]
     if wanted != given:
         raise InvalidModel(

@@ -11,6 +11,7 @@ import numpy as np
 from keras_hls.errors import InvalidModel
 from keras_hls.frontends.answer_names import answer_names
 from keras_hls.frontends.keras3.entry import Entry
+from keras_hls.frontends.keras3.keras_call import KerasCall
 from keras_hls.frontends.keras3.keras_calls import called
 from keras_hls.frontends.keras3.layer_views import Floats, class_path, to_numpy
 from keras_hls.frontends.keras3.layout import lay_out
@@ -50,7 +51,7 @@ def reference(entry: Entry, before_softmax: Sequence[bool]) -> Callable[[Sequenc
 class _Job:
     """A call to make: of what, with the arguments of which step, and the numbers that its results get."""
 
-    step: Step
+    step: Step[KerasCall]
     function: Callable[..., Any]
     makes: tuple[int, ...]
 
@@ -69,7 +70,7 @@ def _in_slices(entry: Entry, answer: Callable[[Sequence[Any]], Sequence[Any]], x
     return [np.concatenate(arrays) for arrays in zip(*parts)]
 
 
-def _softmax_of(program: Program, output: int) -> tuple[Step, Any]:
+def _softmax_of(program: Program[KerasCall], output: int) -> tuple[Step[KerasCall], Any]:
     """The step that is an output's softmax or its logarithm, and its layer without it if there is more to it.
 
     What stands behind the softmax changes no value: the graph has nothing there.

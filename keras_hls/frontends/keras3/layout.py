@@ -19,7 +19,7 @@ _LIBRARIES = ("keras.layers.", "keras.ops.", "keras.activations.", "hgq.")
 _CODE = ("keras.layers.Lambda",)
 
 
-def lay_out(calls: Calls, input_names: Sequence[str], known: Container[str] = ()) -> Program:
+def lay_out(calls: Calls, input_names: Sequence[str], known: Container[str] = ()) -> Program[KerasCall]:
     """Return the program of a model.
 
     Parameters
@@ -51,7 +51,7 @@ class _Layout:
 
     def __init__(self, known: Container[str]):
         self.known = known
-        self.steps: list[Step] = []
+        self.steps: list[Step[KerasCall]] = []
         self._count = 0
         #: With the operation itself, so that no other one gets its id.
         self._graphs: dict[int, tuple[Any, Calls | None]] = {}
