@@ -55,7 +55,8 @@ class Piecewise(Op):
             start = scaled + (1 if rest or above else 0)
             # Beyond what x can be, where exactly doesn't matter, and small numbers do.
             starts.append(min(max(start, int(x.low.min(initial=0))), int(x.high.max(initial=0)) + 1))
-        return starts
+        # Of two equal bounds, the first may start above and the second not: the piece between them is empty.
+        return [min(starts[i:]) for i in range(len(starts))]
 
     def _frac(self, x: TensorType) -> int:
         return max(self.offsets.frac, x.frac + max(s.frac for s in self.slopes))

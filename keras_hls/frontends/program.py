@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from keras_hls.frontends.view import Builder, LayerView, Reader, ReadError, Ref
 
@@ -44,12 +44,18 @@ class Call(ABC):
         The same number for all calls of one layer, so that they share one set of weights.
     knows_shapes : bool
         Whether it can be looked at before what it is called with has been read.
+    libraries : tuple of str
+        The first words of the classes that its model can hold.
+    quantized : str
+        How the path of a layer with quantizers begins, before the name of Keras's own.
     """
 
     path: str
     is_layer: bool
     owner: int
     knows_shapes: bool
+    libraries: ClassVar[tuple[str, ...]]
+    quantized: ClassVar[str]
 
     @abstractmethod
     def check(self, read: Reader) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from keras_hls.errors import InvalidData, TooWide, UnsupportedModel, did_you_mean, without_quantizers
 from keras_hls.fixed import Constant, Fixed, Formats
 from keras_hls.frontends.answer_names import answer_names
-from keras_hls.frontends.program import Program, Step
+from keras_hls.frontends.program import Call, Program, Step
 from keras_hls.frontends.view import Builder, LayerView, OperationView, Reader, ReadError, Readers, Ref, Untrained
 from keras_hls.graph import Graph, Input, Place
 
@@ -103,7 +103,7 @@ class _Walk:
             raise step.problem
         path = step.call.path
         if path not in self.readers:
-            raise ReadError(self._unknown(path, step.call.is_layer))
+            raise ReadError(self._unknown(step.call))
         return self.readers[path]
 
     def _read(self, step: Step[Any], build: Builder, refs: list[Ref]) -> Sequence[Ref]:
@@ -125,7 +125,11 @@ class _Walk:
             raise ReadError(f"it is called with {len(refs)} tensors, which no reader takes account of") from None
         result: Ref = reader(view, build, *refs)
         if not self.floats and (weights := build.without_types(before)):
-            raise ReadError(without_quantizers(weights, self._quantized(view.path) or "a layer of HGQ2"))
+            raise ReadError(
+                without_quantizers(
+                    weights, self._quantized(step.call) or f"a layer of {_QUANTIZED[step.call.quantized]}"
+                )
+            )
         return result
 
     def _read_operation(self, step: Step[Any], view: OperationView, build: Builder, refs: list[Ref]) -> Sequence[Ref]:
@@ -141,19 +145,25 @@ class _Walk:
             raise ReadError(f"it returns {len(step.makes)} tensors, and {len(found)} can be read")
         return found
 
-    def _quantized(self, path: str) -> str | None:
-        """The layer of HGQ2 that is one of Keras with quantizers, if it can be read."""
-        name = f"hgq.layers.Q{path.rsplit('.', 1)[-1]}"
+    def _quantized(self, call: Call) -> str | None:
+        """The layer that is one of Keras with quantizers, if it can be read."""
+        name = f"{call.quantized}{call.path.rsplit('.', 1)[-1]}"
         return name if name in self.readers else None
 
-    def _unknown(self, path: str, is_layer: bool) -> str:
-        name = path.rsplit(".", 1)[-1]
-        if is_layer and (quantized := self._quantized(path)):
+    def _unknown(self, call: Call) -> str:
+        name = call.path.rsplit(".", 1)[-1]
+        if call.is_layer and (quantized := self._quantized(call)):
             return f"it has no quantizers; use {quantized} instead"
-        kind = "layer" if is_layer else "operation"
-        own = [known for known in self.readers if known.startswith(("keras.ops.", "keras.activations.")) != is_layer]
-        known = sorted({path.rsplit(".", 1)[-1] for path in own})
+        kind = "layer" if call.is_layer else "operation"
+        own = [
+            known for known in self.readers if known.startswith(("keras.ops.", "keras.activations.")) != call.is_layer
+        ]
+        known = sorted({path.rsplit(".", 1)[-1] for path in own if path.partition(".")[0] in call.libraries})
         return f"no op reads this {kind}.{did_you_mean(name, known)} docs/layers.md lists those that can be read"
+
+
+#: The libraries by how the paths of their layers begin.
+_QUANTIZED = {"hgq.layers.Q": "HGQ2", "qkeras.Q": "QKeras"}
 
 
 def _fetch_once(view: LayerView, known: dict[str, Constant | None]) -> None:

@@ -11,7 +11,6 @@ from tensorflow import keras
 import keras_hls.layers_ext.hgq_layers  # noqa: F401
 from keras_hls.frontends.keras2.hgq import HGQView
 from keras_hls.frontends.keras2.hgq_live import function_of, ranges, unsaid
-from keras_hls.frontends.keras2.hgq_numbers import short_names
 from keras_hls.frontends.keras2.hgq_proxy import PROXY_CLASSES, ExactView, ProxyView
 from keras_hls.frontends.view import Builder, LayerView, Ref
 from keras_hls.graph import Input
@@ -21,6 +20,13 @@ from keras_hls.sim.emulator import predict
 
 # The libraries know these functions by identity, and a string may be found in another Keras that QKeras brings along.
 RELU, SOFTMAX = tf.keras.activations.relu, tf.keras.activations.softmax
+
+
+def short_names(names, values):
+    """A layer's weights by the last part of the names that Keras stores: "h_dense/kernel:0" is "kernel"."""
+    short = [name.rsplit("/", 1)[-1].rsplit(":", 1)[0] for name in names]
+    # What HGQ leaves without a name is never trained and says nothing.
+    return {name: value for name, value in zip(short, values, strict=True) if name != "Variable"}
 
 
 def quantizer(rounding="standard_round", skip=(0,), activation=True, **more):

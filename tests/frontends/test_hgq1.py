@@ -53,12 +53,12 @@ from hgq1_models import (
     randomize,
     ranges,
     samples,
+    short_names,
     trace,
     view_of,
 )
 
 from keras_hls.fixed import FloatCast
-from keras_hls.frontends.keras2.hgq_numbers import short_names
 from keras_hls.frontends.keras2.hgq_proxy import PROXY_CLASSES, ProxyView
 from keras_hls.frontends.keras2.hgq_saved import is_proxy, saved_view
 from keras_hls.frontends.keras2.hgq_weights import named_weights

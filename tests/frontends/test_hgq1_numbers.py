@@ -15,7 +15,6 @@ from keras_hls.frontends.keras2.hgq_numbers import (
     channel_factors,
     covers_rounding,
     minus_product,
-    short_names,
 )
 from keras_hls.frontends.view import ReadError, Untrained
 
@@ -289,14 +288,6 @@ def test_weights_that_do_not_fit_are_refused(name, shape, match):
     layer.weights = {**layer.weights, name: np.ones(shape, "float32")}
     with pytest.raises(ReadError, match=match):
         [layer.weight("kernel"), layer.output_formats()]
-
-
-def test_names_are_compared_whole():
-    names = ["d/kernel:0", "d/bias:0", "d/kernel_bw:0", "beta:0", "model/d/bn_beta:0", "d/Variable:0", "d/Variable:0"]
-    found = short_names(names, [np.float32(i) for i in range(7)])
-    assert found == {"kernel": 0, "bias": 1, "kernel_bw": 2, "beta": 3, "bn_beta": 4}
-    with pytest.raises(ReadError, match="two weights named 'kernel'"):
-        short_names(["a/kernel:0", "b/kernel:0"], [np.zeros(1)] * 2)
 
 
 def test_functions_round_as_float32_does():

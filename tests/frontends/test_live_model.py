@@ -212,7 +212,7 @@ def test_a_saved_model_is_the_same_model(saved, tmp_path):
     ("name", "content", "sentence"),
     [
         ("none.keras", None, r"^There is no model file '.*none.keras'$"),
-        ("old.h5", b"", r"^Model file must be a .keras file, not 'old.h5'; load it yourself and hand over the model$"),
+        ("old.h5", b"", r"^Model file must be a \.keras, \.h5 or \.json file of Keras, not 'old\.h5'$"),
         ("text.keras", b"no model", r"^Model file '.*text.keras' can't be loaded: "),
     ],
 )

@@ -51,7 +51,7 @@ class HGQView(LayerView):
         Its config as Keras 2 serializes it. A batch normalisation's ``epsilon``, which HGQ doesn't put there, may be added; where
         it isn't, it is HGQ's default, as when HGQ loads the file.
     weights : mapping of str to arrays
-        By the last part of their names, as `named_weights` and `short_names` give them.
+        By the last part of their names, as `named_weights` gives them.
     shapes : tuple of tuples of int
         Shape of one sample of each input.
     traced : Range, optional

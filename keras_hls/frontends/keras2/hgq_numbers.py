@@ -235,24 +235,3 @@ def live_channels(bits: Bits) -> BoolArray:
     """Return which channels, along the last axis, have any bits."""
     width = bits.sign + bits.integer + bits.frac
     return np.asarray((width > 0).any(axis=tuple(range(width.ndim - 1))))
-
-
-def short_names(names: Sequence[str], values: Sequence[npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    """Return a layer's weights by the last part of the names that Keras 2 stores: "h_dense/kernel:0" is "kernel".
-
-    What HGQ leaves without a name ("Variable") is never trained and says nothing.
-
-    Raises
-    ------
-    ReadError
-        If two have the same name.
-    """
-    found: dict[str, npt.NDArray[Any]] = {}
-    for name, value in zip(names, values, strict=True):
-        short = name.rsplit("/", 1)[-1].rsplit(":", 1)[0]
-        if short == "Variable":
-            continue
-        if short in found:
-            raise ReadError(f"it has two weights named {short!r}")
-        found[short] = value
-    return found

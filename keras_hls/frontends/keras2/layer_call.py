@@ -34,6 +34,9 @@ class SavedCall(Call):
         Whether Keras's own layers have weights that are quantized already, as in a proxy model of HGQ.
     """
 
+    libraries = ("keras", "qkeras", "HGQ", "binary")
+    quantized = "qkeras.Q"
+
     layer: SavedLayer
     arrays: Arrays
     arguments: Mapping[str, Any]

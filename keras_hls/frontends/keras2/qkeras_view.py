@@ -12,9 +12,18 @@ from keras_hls.frontends.view import ReadError
 from keras_hls.quantizers import Quantizer, QuantizerError, parse
 
 #: By weight, the config's key with its quantizer, where that isn't the weight's name with "_quantizer".
-_KEYS = {"depthwise_kernel": "depthwise_quantizer", "pointwise_kernel": "pointwise_quantizer"}
+_KEYS = {
+    "depthwise_kernel": "depthwise_quantizer",
+    "pointwise_kernel": "pointwise_quantizer",
+    "moving_mean": "mean_quantizer",
+    "moving_variance": "variance_quantizer",
+}
 #: Which of them QKeras takes for quantizers of kernels, which get a scale of their own where they say none.
-_KERNELS = frozenset({"kernel_quantizer", "depthwise_quantizer", "pointwise_quantizer", "average_quantizer"})
+_KERNELS = frozenset(
+    {"kernel_quantizer", "depthwise_quantizer", "pointwise_quantizer", "gamma_quantizer", "variance_quantizer"}
+)
+#: Layers that quantize what they compute from their weights, which their readers do.
+_FOLDED = frozenset({"qkeras.QConv2DBatchnorm", "qkeras.QDepthwiseConv2DBatchnorm"})
 #: What says only how a layer is trained.
 _TRAINING = frozenset({"kernel_range", "bias_range", "depthwise_range", "pointwise_range", "gamma_range", "beta_range"})
 
@@ -45,7 +54,7 @@ class QKerasView(SavedView):
         values = self.values(name)
         if values is None:
             return None
-        quantizer = self._quantizer(self._key(name))
+        quantizer = None if self.path in _FOLDED else self._quantizer(self._key(name))
         if quantizer is None:
             return Real(values)
         try:

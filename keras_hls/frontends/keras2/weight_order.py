@@ -36,24 +36,26 @@ _ORDER = {
     **{f"{q}SeparableConv{n}D": "depthwise_kernel pointwise_kernel bias?use_bias" for q in ("", "Q") for n in (1, 2)},
     **dict.fromkeys(("BatchNormalization", "QBatchNormalization"), _STATISTICS),
     **dict.fromkeys(("LayerNormalization", "GroupNormalization"), "gamma?scale beta?center"),
+    **dict.fromkeys(
+        ("QConv2DBatchnorm", "QDepthwiseConv2DBatchnorm"),
+        f"{_KERNEL_BIAS} gamma?scale beta?center iteration! moving_mean! moving_variance!",
+    ),
     "EinsumDense": "kernel bias?bias_axes",
     "Embedding": "embeddings",
     "PReLU": "alpha",
     "Normalization": "mean!?~mean variance!?~mean count!?~mean",
 }
+#: The same where a layer, or what is folded into it, isn't trainable: Keras then writes the layer's own weights first.
+_FROZEN = dict.fromkeys(("QConv2DBatchnorm", "QDepthwiseConv2DBatchnorm"), f"{_KERNEL_BIAS} iteration! {_STATISTICS}")
 #: What a key is where an early version didn't write it down.
 _DEFAULTS: Mapping[str, Any] = {"use_bias": True, "scale": True, "center": True}
-
-
-def known(kind: str) -> bool:
-    """Whether the order of a class's weights is known."""
-    return kind in _ORDER
 
 
 def takes(layer: SavedLayer) -> tuple[Weight, ...]:
     """Return the weights that a layer has."""
     found = []
-    for entry in _ORDER.get(layer.kind, "").split():
+    order = _ORDER if layer.config.get("trainable", True) else {**_ORDER, **_FROZEN}
+    for entry in order.get(layer.kind, "").split():
         name, _, key = entry.partition("?")
         there = layer.config.get(key.removeprefix("~"), _DEFAULTS.get(key)) if key else True
         if bool(there) != key.startswith("~"):

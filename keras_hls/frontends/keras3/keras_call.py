@@ -23,6 +23,9 @@ class KerasCall(Call):
         Keras's record of it: operation, arguments, outputs.
     """
 
+    libraries = ("keras", "hgq")
+    quantized = "hgq.layers.Q"
+
     node: Any
 
     @property
