@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from keras_hls.errors import InvalidModel
 from keras_hls.frontends.answer_names import answer_names
+from keras_hls.frontends.asking import in_slices, with_attribute
 from keras_hls.frontends.keras2.files import model_of
 from keras_hls.frontends.keras2.hgq_calibration import traced_ranges
 from keras_hls.frontends.keras2.layer_call import SavedCall
@@ -22,9 +23,6 @@ from keras_hls.options import identifier
 from keras_hls.sim.emulator import Samples, sample_arrays
 
 Array = npt.NDArray[Any]
-
-#: Samples a call; large enough that the calls' overhead doesn't count.
-_SLICE = 4096
 
 
 def is_keras2(model: Any) -> bool:
@@ -157,18 +155,10 @@ def _softmax_of(number: int, makers: Mapping[int, Step[SavedCall]], layers: Mapp
         ):
             return step.takes[0], None
         if getattr(function, "__name__", "") == "softmax":
-            return number, _with(layer, "activation", lambda x: x)
+            return number, with_attribute(layer, "activation", lambda x: x)
         # What stands behind the softmax changes no value.
         number = step.takes[0]
     raise InvalidModel("There is no softmax at an output that is said to have one")
-
-
-def _with(layer: Any, name: str, value: Any) -> Any:
-    """A layer that shares all that another has but one attribute."""
-    other = object.__new__(type(layer))
-    other.__dict__.update(layer.__dict__)
-    other.__dict__[name] = value
-    return other
 
 
 def _run(program: Program[SavedCall], layers: Mapping[str, Any], parts: Sequence[Any]) -> dict[int, Any]:
@@ -203,14 +193,5 @@ def _flat(found: Any) -> list[Any]:
 def _in_slices(
     program: Program[SavedCall], answer: Callable[[Sequence[Any]], Sequence[Any]], x: Sequence[Any]
 ) -> list[Array]:
-    wanted, given = [port.shape for port in program.ports], [np.shape(a)[1:] for a in x]
-    if wanted != given:
-        raise InvalidModel(
-            f"The model must be the one that the network was made from, but its inputs have shapes"
-            f" {', '.join(map(str, wanted))}, not {', '.join(map(str, given))}"
-        )
-    parts = []
-    for start in range(0, len(x[0]), _SLICE):
-        piece = [np.asarray(a[start : start + _SLICE], port.dtype) for a, port in zip(x, program.ports)]
-        parts.append([np.asarray(value) for value in answer(piece)])
-    return [np.concatenate(arrays) for arrays in zip(*parts)]
+    inputs = [(port.shape, port.dtype) for port in program.ports]
+    return in_slices(inputs, lambda parts: [np.asarray(value) for value in answer(parts)], x)

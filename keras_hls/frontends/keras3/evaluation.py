@@ -10,15 +10,13 @@ import numpy as np
 
 from keras_hls.errors import InvalidModel
 from keras_hls.frontends.answer_names import answer_names
+from keras_hls.frontends.asking import in_slices, with_attribute
 from keras_hls.frontends.keras3.entry import Entry
 from keras_hls.frontends.keras3.keras_call import KerasCall
 from keras_hls.frontends.keras3.keras_calls import called
 from keras_hls.frontends.keras3.layer_views import Floats, class_path, to_numpy
 from keras_hls.frontends.keras3.layout import lay_out
 from keras_hls.frontends.program import Program, Step
-
-#: Samples a call; large enough that the calls' overhead doesn't count.
-_SLICE = 4096
 
 
 def reference(entry: Entry, before_softmax: Sequence[bool]) -> Callable[[Sequence[Any]], list[Floats]]:
@@ -57,17 +55,8 @@ class _Job:
 
 
 def _in_slices(entry: Entry, answer: Callable[[Sequence[Any]], Sequence[Any]], x: Sequence[Any]) -> list[Floats]:
-    wanted, given = [tuple(t.shape[1:]) for t in entry.calls.inputs], [np.shape(a)[1:] for a in x]
-    if wanted != given:
-        raise InvalidModel(
-            f"The model must be the one that the network was made from, but its inputs have shapes"
-            f" {', '.join(map(str, wanted))}, not {', '.join(map(str, given))}"
-        )
-    parts = []
-    for start in range(0, len(x[0]), _SLICE):
-        piece = [np.asarray(a[start : start + _SLICE], t.dtype) for a, t in zip(x, entry.calls.inputs)]
-        parts.append([to_numpy(value) for value in answer(piece)])
-    return [np.concatenate(arrays) for arrays in zip(*parts)]
+    inputs = [(tuple(tensor.shape[1:]), tensor.dtype) for tensor in entry.calls.inputs]
+    return in_slices(inputs, lambda parts: [to_numpy(value) for value in answer(parts)], x)
 
 
 def _softmax_of(program: Program[KerasCall], output: int) -> tuple[Step[KerasCall], Any]:
@@ -90,7 +79,7 @@ def _without_activation(layer: Any) -> Any:
     """A layer that shares its weights, as they are at any time, without its activation."""
     import keras
 
-    bare = _with(layer, "activation", keras.activations.linear)
+    bare = with_attribute(layer, "activation", keras.activations.linear)
     return lambda x, **kwargs: type(bare).call(bare, keras.ops.convert_to_tensor(x))
 
 
@@ -136,19 +125,8 @@ def _for_batch(operation: Any, count: int) -> Any:
     for name in ("newshape", "shape"):
         shape = getattr(operation, name, None)
         if isinstance(shape, tuple) and None in shape:
-            operation = _with(operation, name, tuple(count if n is None else n for n in shape))
+            operation = with_attribute(operation, name, tuple(count if n is None else n for n in shape))
     return operation
-
-
-def _with(operation: Any, name: str, value: Any) -> Any:
-    """An operation that shares all that another has but one attribute.
-
-    Keras copies by saving and loading: weights would be those of now, for ever.
-    """
-    other = object.__new__(type(operation))
-    other.__dict__.update(operation.__dict__)
-    other.__dict__[name] = value
-    return other
 
 
 def layer_outputs(entry: Entry, known: Container[str]) -> Callable[[Sequence[Any]], Mapping[str, Floats]]:
