@@ -277,6 +277,11 @@ class Op(ABC):
         """Return the one op that does this and then multiplies and adds, if nothing is lost by it; else None."""
         return None
 
+    def factored(self) -> tuple[Op, Op] | None:
+        """Return the op with shorter constants, and the one that then multiplies each output by what they had in common; None if
+        they have nothing in common."""
+        return None
+
     def fused(self, cast: Formats, *inputs: TensorType) -> Op | None:
         """Return the one op that does this and then the cast, if there is one; else None."""
         return None

@@ -15,7 +15,7 @@ from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, BoolArray, Constant, IntArray, TensorType, trailing_zeros
 from keras_hls.layers_ext.convolution_tables import latency_kernel, resource_kernel
 from keras_hls.layers_ext.exact_matmul import exact_type
-from keras_hls.layers_ext.folded_weights import same_everywhere, scaled_weights, with_known
+from keras_hls.layers_ext.folded_weights import common_factors, same_everywhere, scaled_weights, with_known
 from keras_hls.layers_ext.products import (
     aligned,
     count_terms,
@@ -26,6 +26,7 @@ from keras_hls.layers_ext.products import (
     unrolled_work,
     width_counts,
 )
+from keras_hls.layers_ext.scale import Scale
 from keras_hls.layers_ext.sliding_products import SlidingProducts
 from keras_hls.layers_ext.windows import Window
 from keras_hls.op import Kernel, Needs, Op, Plan, Work
@@ -213,6 +214,13 @@ class Convolution(Op):
     def scaled(self, scale: Constant, offset: Constant) -> Op | None:
         weights = scaled_weights(self.kernel, self.bias, scale, offset)
         return None if weights is None else replace(self, kernel=weights[0], bias=weights[1])
+
+    def factored(self) -> tuple[Op, Op] | None:
+        found = common_factors(self.kernel)
+        if found is None:
+            return None
+        kernel, factors = found
+        return replace(self, kernel=kernel, bias=None), Scale(factors, self.bias)
 
     def reuse_factors(self, *inputs: TensorType) -> tuple[int, ...]:
         return reuse_factors(self._n_in, self._outputs)

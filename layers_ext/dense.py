@@ -12,7 +12,7 @@ from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, BoolArray, Constant, IntArray, TensorType, trailing_zeros
 from keras_hls.layers_ext.activation import activate
 from keras_hls.layers_ext.exact_matmul import exact_type, matmul
-from keras_hls.layers_ext.folded_weights import same_everywhere, scaled_weights, with_known
+from keras_hls.layers_ext.folded_weights import common_factors, same_everywhere, scaled_weights, with_known
 from keras_hls.layers_ext.products import (
     aligned,
     count_terms,
@@ -24,6 +24,7 @@ from keras_hls.layers_ext.products import (
     width_counts,
 )
 from keras_hls.layers_ext.reading import Builder, LayerView, ReadError, Ref, reads
+from keras_hls.layers_ext.scale import Scale
 from keras_hls.op import Kernel, Needs, Op, Plan, Work
 
 
@@ -119,6 +120,13 @@ class Dense(Op):
     def scaled(self, scale: Constant, offset: Constant) -> Op | None:
         weights = scaled_weights(self.kernel, self.bias, scale, offset)
         return None if weights is None else Dense(*weights)
+
+    def factored(self) -> tuple[Op, Op] | None:
+        found = common_factors(self.kernel)
+        if found is None:
+            return None
+        kernel, factors = found
+        return Dense(kernel), Scale(factors, self.bias)
 
     def reuse_factors(self, *inputs: TensorType) -> tuple[int, ...]:
         return reuse_factors(self.n_in, self.n_out)

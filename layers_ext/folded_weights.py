@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from keras_hls.fixed import BoolArray, Constant, Real, TensorType, shift_left
+from keras_hls.fixed import BoolArray, Constant, Real, TensorType, shift_left, trailing_zeros
 
 
 def scaled_weights(
@@ -45,6 +45,29 @@ def scaled_weights(
     return Constant(kernel.raw * factors, kernel.frac + scale.frac), Constant(
         start + _row(offset.aligned(frac), n), frac
     )
+
+
+def common_factors(kernel: Constant) -> tuple[Constant, Constant] | None:
+    """Return a kernel without the odd number that all weights of an output share, and that number for each output.
+
+    Parameters
+    ----------
+    kernel : Constant
+        [..., outputs].
+
+    Returns
+    -------
+    kernel, factors : Constant
+        [..., outputs] and [outputs], the factors below 2 and the largest of them at least 1; None if all of them are 1.
+    """
+    if isinstance(kernel, Real) or not kernel.raw.size:
+        return None
+    common = np.gcd.reduce(kernel.raw.reshape(-1, kernel.shape[-1]), axis=0)
+    odd = np.where(common == 0, 1, common >> np.where(common == 0, 0, trailing_zeros(common)))
+    if (odd == 1).all():
+        return None
+    bits = int(odd.max()).bit_length() - 1
+    return Constant(kernel.raw // odd, kernel.frac - bits), Constant(odd, bits)
 
 
 def _floats(constant: Constant) -> npt.NDArray[np.float64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from keras_hls.graph import Graph, Node
+from keras_hls.passes.common_factors import take_out_factors
 from keras_hls.passes.constants import fold_constants
 from keras_hls.passes.dead_channels import drop_dead_channels
 from keras_hls.passes.dead_nodes import drop_dead_nodes
@@ -41,6 +42,7 @@ def prepare(graph: Graph, *, softmax: str = "host", stays: Callable[[Node], bool
         before = graph
         graph = drop_dead_channels(graph, stays=stays).verify()
         graph = fold_scales(fold_constants(graph, stays=stays).verify())
+        graph = take_out_factors(graph).verify()
         graph = fuse_casts(drop_identities(cancel_transposes(graph))).verify()
         graph = drop_identities(narrow(graph).verify()).verify()
     return graph
