@@ -48,7 +48,7 @@ def scaled_weights(
 
 
 def common_factors(kernel: Constant) -> tuple[Constant, Constant] | None:
-    """Return a kernel without the odd number that all weights of an output share, and that number for each output.
+    """Return a kernel without the number that all weights of an output share, and that number for each output.
 
     Parameters
     ----------
@@ -58,16 +58,18 @@ def common_factors(kernel: Constant) -> tuple[Constant, Constant] | None:
     Returns
     -------
     kernel, factors : Constant
-        [..., outputs] and [outputs], the factors below 2 and the largest of them at least 1; None if all of them are 1.
+        [..., outputs] and [outputs], the largest factor at least 1 and below 2; None if all of them are powers of two.
     """
-    if isinstance(kernel, Real) or not kernel.raw.size:
+    if isinstance(kernel, Real) or not kernel.raw.any():
         return None
     common = np.gcd.reduce(kernel.raw.reshape(-1, kernel.shape[-1]), axis=0)
-    odd = np.where(common == 0, 1, common >> np.where(common == 0, 0, trailing_zeros(common)))
-    if (odd == 1).all():
+    common[common == 0] = common.max()
+    if (common & (common - 1) == 0).all():
         return None
-    bits = int(odd.max()).bit_length() - 1
-    return Constant(kernel.raw // odd, kernel.frac - bits), Constant(odd, bits)
+    shared = int(trailing_zeros(common).min())
+    factors = common >> shared
+    bits = int(factors.max()).bit_length() - 1
+    return Constant(kernel.raw // common, kernel.frac - shared - bits), Constant(factors, bits)
 
 
 def _floats(constant: Constant) -> npt.NDArray[np.float64]:
