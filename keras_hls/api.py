@@ -154,11 +154,14 @@ class Check:
         What to know about the export.
     chosen : tuple of str
         Layers without quantizers, whose types are chosen, so that the hardware approximates Keras's floats.
+    inputs : tuple of str
+        Inputs whose types are all that is missing; empty if anything else is.
     """
 
     problems: tuple[str, ...]
     notes: tuple[str, ...] = ()
     chosen: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -193,6 +196,6 @@ def check(
     except UnsupportedModel as error:
         # What waits for data is no problem before a training.
         notes = [f"Before it is trained, it can't be exported: {text}" for text in error.untrained]
-        return Check(tuple(p for p in error.problems if p not in error.untrained), tuple(notes))
+        return Check(tuple(p for p in error.problems if p not in error.untrained), tuple(notes), (), error.inputs)
     except (InvalidModel, OverflowError) as error:
         return Check((str(error),))

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import keras_hls
-from keras_hls.errors import HLSError, InvalidData, InvalidOption
+from keras_hls.errors import HLSError, InvalidData, InvalidOption, UnsupportedModel
+
+#: What an input is taken for if neither the model nor the user says: hls4ml's default.
+_INPUT = "fixed<16, 6>"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,8 +38,8 @@ def _export(
     model: str, folder: str, calibration: str | None, verify: str | None, no_verify: bool, **options: Any
 ) -> int:
     samples = False if no_verify else _samples(verify, "--verify") if verify else True
-    project = keras_hls.export_hls(
-        model, folder, calibration=_samples(calibration, "--calibration"), verify=samples, **_given(options)
+    project = _with_inputs(
+        lambda **given: keras_hls.export_hls(model, folder, verify=samples, **given), calibration, options
     )
     print(project.estimate)
     if project.verification is not None:
@@ -46,14 +49,38 @@ def _export(
 
 
 def _estimate(model: str, calibration: str | None, **options: Any) -> int:
-    print(keras_hls.estimate(model, calibration=_samples(calibration, "--calibration"), **_given(options)))
+    print(_with_inputs(lambda **given: keras_hls.estimate(model, **given), calibration, options))
     return 0
 
 
 def _check(model: str, calibration: str | None, **options: Any) -> int:
-    found = keras_hls.check(model, calibration=_samples(calibration, "--calibration"), **_given(options))
+    found = _with_inputs(lambda **given: keras_hls.check(model, **given), calibration, options)
     print(found)
     return 0 if found.ok else 1
+
+
+def _with_inputs(call: Callable[..., Any], calibration: str | None, options: dict[str, Any]) -> Any:
+    """Call with the options that were given, and with hls4ml's default type for inputs if theirs are all that is missing.
+
+    A file has no samples that would tell an input's type; every weight and value behind it stays the model's own.
+    """
+    given = {"calibration": _samples(calibration, "--calibration"), **_given(options)}
+    try:
+        found = call(**given)
+        missing = getattr(found, "inputs", ())
+    except UnsupportedModel as error:
+        missing = error.inputs
+        if not missing or "precision" in given:
+            raise
+    if not missing or "precision" in given:
+        return found
+    names = ", ".join(map(repr, missing))
+    print(
+        f"keras-hls: Nothing says the type of {names}: taken as {_INPUT}, which holds -32 to 32 in steps of 1/1024."
+        " Choose another with --precision, or give --calibration samples.",
+        file=sys.stderr,
+    )
+    return call(**given, precision={name: {"result": _INPUT} for name in missing})
 
 
 _COMMANDS: dict[str, Callable[..., int]] = {"export": _export, "estimate": _estimate, "check": _check}

@@ -23,11 +23,14 @@ class UnsupportedModel(HLSError, ValueError):
         One sentence a layer: its name, its class, why, and what to do.
     untrained : tuple of str
         Those of them that training, or calibration, mends.
+    inputs : tuple of str
+        Inputs whose types are all that is missing; empty if anything else is.
     """
 
-    def __init__(self, problems: Iterable[str], untrained: Iterable[str] = ()):
+    def __init__(self, problems: Iterable[str], untrained: Iterable[str] = (), inputs: Iterable[str] = ()):
         self.problems = tuple(problems)
         self.untrained = tuple(untrained)
+        self.inputs = tuple(inputs)
         count = len(self.problems)
         head = "1 layer can't be exported" if count == 1 else f"{count} layers can't be exported"
         super().__init__(f"{head}: " + "; ".join(self.problems))

@@ -46,7 +46,7 @@ class Verification:
     approximations : dict of str to float
         Layers that aren't computed exactly, such as a softmax, and how far each may be off.
     chosen : tuple of str
-        Layers without quantizers, whose types were chosen, so that the hardware approximates Keras's floats.
+        Layers at or before which there are no quantizers, so that types were chosen and the hardware approximates Keras's floats.
     unexplained : int
         Output values that differ from Keras's and have no such layer before them, or are further off than it may be.
     examples : tuple of int
@@ -95,7 +95,7 @@ class Verification:
             if self.chosen:
                 agree = 1 - self.argmax_different / max(self.samples, 1)
                 lines.append(
-                    f"Layers {', '.join(map(repr, self.chosen))} have no quantizers of their own: their types were chosen, and"
+                    f"At or before {', '.join(map(repr, self.chosen))} the model has no quantizers: types were chosen, and"
                     f" {agree:.2%} of the samples keep their argmax."
                 )
             for layer, bound in self.approximations.items():

@@ -60,6 +60,23 @@ def test_estimate_and_check(files, capsys):
     assert "pass calibration=samples" in capsys.readouterr().out
 
 
+def test_an_input_that_nothing_types_is_hls4mls_default(tmp_path, capsys):
+    """A published model whose weights and activations are quantized, and its input not."""
+    options = {"kernel_quantizer": "quantized_bits(6,0,alpha=1)", "bias_quantizer": "quantized_bits(6,0,alpha=1)"}
+    layer = dense("a", 5, batch_input_shape=[None, 4], **options)
+    layer["class_name"] = "QDense"
+    path, weights = map(str, save(tmp_path, sequential(layer), {"a": [numbers(4, 5), numbers(5)]}))
+    said = "Nothing says the type of 'a_input': taken as fixed<16, 6>, which holds -32 to 32"
+    for command, more in (("export", [str(tmp_path / "project")]), ("estimate", []), ("check", [])):
+        assert main([command, path, *more, "--weights", weights]) == 0
+        assert said in capsys.readouterr().err
+    project = keras_hls.load(tmp_path / "project")
+    assert (project.graph.inputs[0].op.port.width, project.graph.inputs[0].op.port.integer) == (16, 6)
+    assert main(["check", path, "--weights", weights, "--precision", "fixed<12, 3>"]) == 0
+    found = capsys.readouterr()
+    assert found.err == "" and "no quantizers at 'a_input', 'a': types were chosen there" in found.out
+
+
 def test_a_config_of_hls4ml(files, tmp_path, capsys):
     path, weights, x = map(str, files)
     config = tmp_path / "config.json"

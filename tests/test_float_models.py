@@ -71,7 +71,7 @@ def test_an_export_is_verified_and_reported(tmp_path, make):
     assert found.samples == len(x)
     assert found.argmax_different <= 0.01 * len(x)
     assert found.chosen
-    assert "have no quantizers of their own: their types were chosen" in str(found)
+    assert "the model has no quantizers: types were chosen" in str(found)
     assert any("types were chosen there" in note for note in project.notes)
     assert np.array_equal(project.predict(x), project.emulate(x))
     # The written project knows it as well.

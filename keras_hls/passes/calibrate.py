@@ -115,9 +115,12 @@ class _Calibration:
         self.renamed: dict[str, str] = {}
         #: Nodes whose values differ from the model's own floats.
         self.floats: set[str] = set(casts)
+        self.source_casts = frozenset(casts)
         #: Nodes with values of a type that the user gave.
         self.given = {name for name in casts if precision.of(graph[name].layer, "result") is not None}
+        #: Layers with such values, and those of them where a type was chosen.
         self.layers: dict[str, None] = {}
+        self.typed: dict[str, None] = {}
         last_reader = {name: node.name for node in graph for name in node.inputs}
         inputs = {node.name: i for i, node in enumerate(graph.inputs)}
         for node in graph:
@@ -129,7 +132,7 @@ class _Calibration:
                 self.values.pop(self._now(name), None)
         chosen = tuple(self.layers)
         note = (
-            f"The model has no quantizers at {', '.join(map(repr, chosen))}: types were chosen there, and the hardware"
+            f"The model has no quantizers at {', '.join(map(repr, self.typed))}: types were chosen there, and the hardware"
             " approximates the model's floats."
         )
         self.graph = replace(
@@ -167,6 +170,8 @@ class _Calibration:
         if own or node.name in self.floats or any(name in self.floats for name in inputs):
             self.floats.add(node.name)
             self.layers[node.layer] = None
+        if own or node.name in self.source_casts:
+            self.typed[node.layer] = None
         if node.op.selects and inputs and all(name in self.given for name in node.inputs):
             self.given.add(node.name)
         given = self._given(node)
@@ -302,7 +307,7 @@ class _Calibration:
         self.types[cast.name] = infer(cast, types)
         self._follow(cast, cast.op, types)
         self.floats.add(cast.name)
-        self.layers[cast.layer] = None
+        self.layers[cast.layer] = self.typed[cast.layer] = None
 
     def _observed(self, name: str, bits: int) -> Fixed:
         kind, values = self.types[name], self.values[name]

@@ -35,6 +35,9 @@ def refuse_unquantized(graph: Graph) -> Graph:
     moved = MovedInputs(graph)
     inputs = {node.layer: moved.problem(node) for node in graph.inputs}
     raise UnsupportedModel(
-        f"{layer!r}: {without_quantizers(weights)}" if weights else inputs[layer]
-        for layer, weights in open_ones.items()
+        (
+            f"{layer!r}: {without_quantizers(weights)}" if weights else inputs[layer]
+            for layer, weights in open_ones.items()
+        ),
+        inputs=() if any(open_ones.values()) else open_ones,
     )
