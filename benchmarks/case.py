@@ -7,14 +7,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.measure import Worker, WorkerError, interleaved, long_enough, median
+from benchmarks.measure import Worker, WorkerError, interleaved, long_enough, median, start_seconds
 from benchmarks.models import CASES
 from benchmarks.samples import room
+from benchmarks.saved import file_name
 from benchmarks.table import MEASURES, Row
 
 _OURS = "benchmarks.ours:Ours"
@@ -111,6 +113,8 @@ class CaseRun:
                 self._emulate(keras)
             if self.case.smaller:
                 self._grow(keras)
+            if self.case.speed and self.case.library.keras == 2:
+                self._read_files(keras)
         self.rows.sort(key=lambda row: list(MEASURES).index(row.key))
 
     def _worker(self, tool: str) -> Worker:
@@ -118,6 +122,10 @@ class CaseRun:
 
     def _path(self, name: str) -> str:
         return str(self.folder / name)
+
+    def _model(self, stem: str = "model") -> str:
+        """The file of the network."""
+        return self._path(file_name(self.case, stem))
 
     @property
     def _tools(self) -> list[tuple[str, str]]:
@@ -149,7 +157,7 @@ class CaseRun:
             case=self.name,
             epochs=self.settings.epochs or self.case.epochs,
             training_samples=self.settings.training_samples or self.case.training_samples,
-            output=self._path("model.keras"),
+            output=self._model(),
             calibration=self._path("calibration.npy"),
         )
         if epoch_ms := self.about.pop("epoch_ms"):
@@ -157,6 +165,10 @@ class CaseRun:
             self._add("epoch", [median(epoch_ms[1:])], epoch_ms=epoch_ms)
         keras.call("samples", case=self.name, count=self.answers, output=self._path("samples.npy"))
         keras.call("answer", samples=self._path("samples.npy"), output=self._path("keras.npy"))
+
+    @property
+    def _opening(self) -> Mapping[str, Any]:
+        return {"case": self.name, "samples": self._path("samples.npy")}
 
     @property
     def _conversion(self) -> Mapping[str, Any]:
@@ -169,7 +181,7 @@ class CaseRun:
             tools = [(stack.enter_context(self._worker(tool)), folder) for tool, folder in self._tools]
             first, memory = [], []
             for worker, folder in tools:
-                worker.call("open", model=self._path("model.keras"))
+                worker.call("open", model=self._model(), **self._opening)
                 # Imports, and whatever a tool keeps in memory, come with the first conversion.
                 seconds, peak = worker.call_watched("convert", directory=folder, **self._conversion)
                 first.append([seconds])
@@ -268,21 +280,38 @@ class CaseRun:
         """Convert smaller networks and the whole one, each in a process of its own that has converted it before."""
         weights, paths = [], []
         for number in range(len(self.case.smaller)):
-            paths.append(self._path(f"smaller_{number}.keras"))
+            paths.append(self._model(f"smaller_{number}"))
             weights.append(keras.call("save_smaller", case=self.name, number=number, output=paths[-1]))
         weights.append(self.about["weights"])
-        paths.append(self._path("model.keras"))
+        paths.append(self._model())
         with ExitStack() as stack:
             measures = []
             for number, path in enumerate(paths):
                 worker = stack.enter_context(self._worker(_OURS))
-                worker.call("open", model=path)
+                worker.call("open", model=path, **self._opening)
                 convert = partial(worker.call, "convert", directory=self._path(f"grown_{number}"), **self._conversion)
                 convert()
                 measures.append(convert)
             times = self._repeated(measures)
         each = [median(seconds) / count for seconds, count in zip(times, weights)]
         self._add("convert_growth", [each[-1] / each[0]], weights=weights, seconds=times)
+
+    def _read_files(self, keras: Worker) -> None:
+        """Read the network's .json and .h5 in fresh interpreters, which fail if that has imported TensorFlow or Keras."""
+        path = self._path("reading.json")
+        keras.call("save_for_reading", samples=self._path("samples.npy"), case=self.name, output=path)
+        # A network without quantizers needs types, and samples to choose them take longer than reading.
+        types = {"precision": "fixed<16,6>"} if self.case.calibration else {}
+        read = (
+            f"import keras_hls, sys; keras_hls.snapshot({path!r}, weights={path[:-5] + '.h5'!r}, **{types!r}); "
+            "assert not {'tensorflow', 'keras', 'tf_keras'} & set(sys.modules)"
+        )
+        statements = [partial(start_seconds, statement, str(self.folder)) for statement in ("pass", read)]
+        try:
+            times = self._repeated(statements)
+        except CalledProcessError as error:
+            raise WorkerError(_OURS, f"the .json and .h5 aren't read without TensorFlow: {error.stderr}") from error
+        self._add("read_files", [median(times[1]) - median(times[0])], seconds=times[1], bare=times[0])
 
     def _count(self, worker: Worker, call: str) -> int:
         """How many samples a run takes so that it lasts long enough."""

@@ -14,9 +14,23 @@ from typing import Any
 from benchmarks.measure import imported, interleaved, median, start_seconds
 from benchmarks.table import Row
 
-_PACKAGES = ("keras-hls", "hls4ml", "keras", "tensorflow", "jax", "torch", "hgq2", "da4ml", "numpy", "jinja2")
+_PACKAGES = (
+    "keras-hls",
+    "hls4ml",
+    "keras",
+    "tensorflow",
+    "jax",
+    "torch",
+    "hgq2",
+    "da4ml",
+    "qkeras",
+    "HGQ",
+    "tf_keras",
+    "numpy",
+    "jinja2",
+)
 #: What importing keras_hls must not load.
-_HEAVY = ("keras", "tensorflow", "jax", "torch", "mlflow", "hgq", "qkeras")
+_HEAVY = ("keras", "tensorflow", "jax", "torch", "mlflow", "hgq", "qkeras", "HGQ", "tf_keras")
 _IMPORT_SECONDS = 0.3
 
 

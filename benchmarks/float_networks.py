@@ -1,4 +1,4 @@
-"""Plain Keras networks without quantizers, untrained."""
+"""Plain networks without quantizers, untrained, of the Keras that is installed: 2 or 3."""
 
 from __future__ import annotations
 

@@ -196,16 +196,24 @@ def long_enough(run: Callable[[int], float], seconds: float, start: int, most: i
     """Return how many samples take a run about so many seconds; `run` takes a count and returns seconds."""
     count = start
     while True:
-        took = run(count)
+        # The first time, something may have to be compiled for so many.
+        took = min(run(count), run(count))
         if took >= seconds / 2 or count >= most:
             return min(max(int(count * seconds / max(took, 1e-9)), start), most)
         count = min(count * 4, most)
 
 
 def start_seconds(statement: str, folder: str) -> float:
-    """Return how long a fresh interpreter takes to run a statement in a folder, in seconds."""
+    """Return how long a fresh interpreter takes to run a statement in a folder, in seconds.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        If the statement raises; it holds what was said.
+    """
+    command = [sys.executable, "-c", statement]
     begin = time.perf_counter()
-    subprocess.run([sys.executable, "-c", statement], cwd=folder, check=True, stdin=subprocess.DEVNULL)
+    subprocess.run(command, cwd=folder, check=True, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     return time.perf_counter() - begin
 
 

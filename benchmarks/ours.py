@@ -11,18 +11,18 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.models import CASES
 from benchmarks.samples import repeated
+from benchmarks.saved import opened, show
 
 
 class Ours:
     """One process with keras_hls."""
 
-    def open(self, model: str) -> None:
-        """Load a .keras file, with all that loading it imports."""
-        import hgq.layers  # noqa: F401  (makes its layers known to Keras)
-        import keras
-
-        self.model = keras.models.load_model(model, compile=False)
+    def open(self, case: str, model: str, samples: str) -> None:
+        """Open a case's file, with all that this imports, and show the model samples if it needs some."""
+        self.model = opened(case, model)
+        show(CASES[case], self.model, samples)
 
     def convert(self, directory: str, options: Mapping[str, Any], calibration: str | None) -> float:
         """Convert the model and write the project into a fresh folder, without proving it.

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.metadata
-import importlib.util
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -29,12 +28,24 @@ def _all_rows(result: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--models", nargs="+", choices=list(CASES), default=list(CASES), help="default: all")
+    parser.add_argument("--models", nargs="+", choices=list(CASES), help="default: all that this environment can run")
     parser.add_argument("--output", type=Path, help="JSON file; default: benchmarks/results/<date>.json")
     parser.add_argument("--repetitions", type=int, help=f"default: {Settings().repetitions}")
     parser.add_argument("--no-peer", action="store_true", help="only keras_hls")
     parser.add_argument("--quick", action="store_true", help="to test the benchmark itself; the figures mean nothing")
-    return parser.parse_args(arguments)
+    chosen = parser.parse_args(arguments)
+    if lacking := _lacking(chosen.models or ()):
+        parser.error(f"{lacking}, which this environment lacks; benchmarks/README.md says what to install")
+    return chosen
+
+
+def _lacking(names: Iterable[str]) -> str:
+    """Which of some cases need what, where this environment hasn't got it; empty if all can be measured."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        if lacks := CASES[name].lacks:
+            groups.setdefault(lacks, []).append(name)
+    return "; ".join(f"{', '.join(group)} need{'s' * (len(group) == 1)} {lacks}" for lacks, group in groups.items())
 
 
 def _peer_note(no_peer: bool) -> tuple[bool, str]:
@@ -57,30 +68,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.repetitions is not None:
         settings = replace(settings, repetitions=max(chosen.repetitions, 1))
     with_peer, sentence = _peer_note(chosen.no_peer)
+    notes = [sentence] if sentence else []
+    if lacking := _lacking(CASES if chosen.models is None else ()):
+        notes.append(f"Left out, as this environment lacks it: {lacking}.")
     result: dict[str, Any] = {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "quick": chosen.quick,
         "settings": asdict(settings),
         "machine": machine(),
         "software": software(),
-        "notes": [sentence] if sentence else [],
+        "notes": notes,
         "models": {},
     }
-    if sentence:
-        print(sentence)
+    for note in notes:
+        print(note)
     if (busy := result["machine"]["load_before"]) is not None:
         print(f"Load before: {busy:.1f} on {result['machine']['cores']} cores.")
     failed = False
     peer = f"hls4ml {result['software'].get('hls4ml', '')}".strip() if with_peer else "peer"
     shared = measure_import(max(settings.repetitions, 3))
     result["import"] = {row.key: row.to_dict() for row in shared}
-    for name in chosen.models:
+    for name in chosen.models or [name for name, case in CASES.items() if not case.lacks]:
         case = CASES[name]
         print(f"\n{name}: {case.about}", flush=True)
-        if missing := [package for package in case.requires if importlib.util.find_spec(package) is None]:
-            result["models"][name] = {"about": case.about, "notes": [f"Left out: it needs {', '.join(missing)}."]}
-            print(result["models"][name]["notes"][0])
-            continue
         with tempfile.TemporaryDirectory(prefix="keras_hls-benchmark-") as folder:
             run = CaseRun(name, settings, Path(folder), with_peer)
             try:

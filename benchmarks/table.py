@@ -44,6 +44,7 @@ MEASURES: dict[str, Kind] = {
     "convert_first": Kind("Convert and write, first in a process", "s", "less"),
     "convert_growth": Kind("Convert and write: time per weight, by that of a quarter of them", "", "less", "at most"),
     "emulator": Kind("Emulator (peer: model.predict, best batch size)", "samples/s", "more"),
+    "read_files": Kind("Read its .json and .h5 without TensorFlow, import included", "s", "less", "at most"),
     "epoch": Kind("Snapshot and estimate in an epoch", "ms", "less", "at most"),
     "convert_memory": Kind("Peak memory, convert and write (with Keras)", "MB", "less"),
     "build_memory": Kind("Peak memory, C-simulation build", "MB", "less"),

@@ -1,6 +1,5 @@
 """The benchmark itself runs, and its table and file have their form. What it measures is no test's business."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -14,27 +13,33 @@ import pytest
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT))
 
-from benchmarks import data
+from benchmarks import data, libraries
 from benchmarks.measure import Worker, WorkerError, interleaved
 from benchmarks.models import CASES
+from benchmarks.run import main
 from benchmarks.table import MEASURES, Row, table
 
+SPEED = {"build", "convert", "convert_memory", "emulator", "simulation", "simulation_cores"}
 EXPECTED = {
-    "jet_hgq2": {"build", "convert", "convert_memory", "emulator", "epoch", "simulation", "simulation_cores"},
+    "jet_hgq2": SPEED | {"epoch"},
     "series_float": set(),
+    "jet_qkeras": SPEED | {"epoch", "read_files"},
+    "jet_hgq": SPEED | {"epoch", "read_files"},
+    "mlp_keras2": SPEED | {"read_files"},
 }
+HERE = [name for name in EXPECTED if not CASES[name].lacks]
 
 
-@pytest.mark.keras3
-@pytest.mark.skipif(importlib.util.find_spec("hgq") is None, reason="needs Keras 3 with HGQ2")
+@pytest.mark.skipif(not HERE, reason="needs Keras")
 def test_quick_run_of_our_side(tmp_path: Path) -> None:
     output = tmp_path / "result.json"
-    command = ["-m", "benchmarks", "--quick", "--no-peer", "--models", *EXPECTED, "--output", str(output)]
+    command = ["-m", "benchmarks", "--quick", "--no-peer", "--models", *HERE, "--output", str(output)]
     done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(output.read_text())
     always = {"equal_keras", "argmax_keras", "largest_difference", "emulator_csim_bits", "emulator_keras_bits"}
-    for name, expected in EXPECTED.items():
+    for name in HERE:
+        expected = EXPECTED[name]
         assert result["models"][name]["notes"] == []
         measures = {**result["models"][name]["measures"], **result["import"]}
         assert always | expected | {"import", "import_heavy"} <= set(measures)
@@ -42,7 +47,7 @@ def test_quick_run_of_our_side(tmp_path: Path) -> None:
             assert {"ours", "peer", "ratio", "target", "reached", "unit", "details"} <= set(row)
             assert row["label"] in done.stdout
         assert measures["emulator_csim_bits"]["ours"] == 0
-        if "hgq2" in name:
+        if not CASES[name].calibration:
             assert measures["equal_keras"]["ours"] == 100
             assert measures["emulator_keras_bits"]["ours"] == 0
         assert measures["import_heavy"]["details"]["packages"] == []
@@ -52,6 +57,32 @@ def test_targets_and_limits_are_of_measures_that_are_known() -> None:
     for case in CASES.values():
         assert {*case.targets, *case.limits} <= set(MEASURES)
         assert case.peer_answers <= case.answers
+
+
+@pytest.mark.parametrize(
+    ("version", "needs"), [(2, "Keras 3 with HGQ2"), (3, "Keras 2 with QKeras"), (None, "Keras 2")]
+)
+def test_a_network_that_this_environment_cannot_make_is_named_with_what_it_needs(
+    monkeypatch, capsys, version, needs
+) -> None:
+    monkeypatch.setattr(libraries, "keras_version", lambda: version)
+    monkeypatch.setattr(libraries, "installed", lambda package: True)
+    names = [name for name, case in CASES.items() if str(case.library) == needs]
+    assert names
+    with pytest.raises(SystemExit):
+        main(["--models", *names])
+    said = capsys.readouterr().err
+    assert f"{', '.join(names)} need" in said and f"{needs}, which this environment lacks" in said
+
+
+def test_a_package_of_the_name_is_not_enough(monkeypatch) -> None:
+    monkeypatch.setattr(libraries, "installed", lambda package: True)
+    monkeypatch.setattr(libraries, "keras_version", lambda: 3)
+    # HGQ2 brings a package named qkeras along.
+    assert libraries.HGQ2.here and not libraries.QKERAS.here and not libraries.KERAS2.here
+    monkeypatch.setattr(libraries, "installed", lambda package: package != "qkeras")
+    monkeypatch.setattr(libraries, "keras_version", lambda: 2)
+    assert libraries.HGQ.here and libraries.KERAS2.here and not libraries.QKERAS.here and not libraries.KERAS3.here
 
 
 @pytest.mark.parametrize("draw", [data.jets, data.clouds, data.pictures, data.waves])
