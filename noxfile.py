@@ -12,6 +12,8 @@ nox.needs_version = ">=2024.4"
 PYTEST = ("pytest", "-n", "2", "--dist", "worksteal")
 #: Our C++ headers against the vendor's: what Python is around them changes nothing, so `core` alone runs it.
 CPP_ONLY = "--ignore=tests/emitters/test_ap_types.py"
+#: What asks for no library has run in `core`, with the same numpy; that of `keras2` is older.
+LIBRARIES = "--libraries-only"
 
 
 @nox.session
@@ -41,14 +43,14 @@ def core(session: nox.Session) -> None:
 
 @nox.session
 def keras3(session: nox.Session) -> None:
-    """Keras 3 with TensorFlow and JAX, HGQ2 and MLflow."""
-    session.install("-e", ".[hgq2,mlflow,test]", "jax")
-    session.run(*PYTEST, CPP_ONLY, *session.posargs)
+    """Keras 3 with TensorFlow and JAX, HGQ2 and MLflow; tf_keras, for its models in the same process."""
+    session.install("-e", ".[hgq2,mlflow,test]", "jax", "tf_keras")
+    session.run(*PYTEST, CPP_ONLY, LIBRARIES, *session.posargs)
 
 
 @nox.session(python="3.11")
 def keras2(session: nox.Session) -> None:
-    """TensorFlow 2.15 with QKeras and HGQ, which can't live beside Keras 3."""
-    session.install("-e", ".[qkeras,hgq,example]", "pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100")
+    """TensorFlow 2.15 with QKeras, HGQ and MLflow; HGQ can't live beside Keras 3."""
+    session.install("-e", ".[qkeras,hgq,mlflow,example]", "pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100")
     session.install("--no-deps", "hls4ml==1.3.0")
     session.run(*PYTEST, CPP_ONLY, *session.posargs)

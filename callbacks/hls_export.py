@@ -9,17 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy.typing as npt
 
 from keras_hls import tracking
 from keras_hls.api import snapshot as take_snapshot
+from keras_hls.callbacks.base import HLSCallback
 from keras_hls.callbacks.checks import check_model
 from keras_hls.callbacks.criteria import KEYS, Budget, Excess, Monitor
 from keras_hls.callbacks.recording import Recorder
 from keras_hls.cost import ResourceEstimate
 from keras_hls.emitters import backend
-from keras_hls.errors import CSimulationError, HLSError, HLSWarning, InvalidModel, InvalidOption, VerificationError
+from keras_hls.errors import CSimulationError, HLSError, HLSWarning, InvalidOption, VerificationError
 from keras_hls.folder import check_target
 from keras_hls.options import Options
 from keras_hls.project import Project, reference
@@ -28,7 +28,7 @@ from keras_hls.snapshots import Snapshot
 from keras_hls.verification import Verification
 
 
-class HLSExport(keras.callbacks.Callback):  # type: ignore[misc]
+class HLSExport(HLSCallback):
     """Estimates the cost of the network in every epoch, and exports the best epoch when the training ends.
 
     ::
@@ -40,8 +40,8 @@ class HLSExport(keras.callbacks.Callback):  # type: ignore[misc]
 
     Every epoch has ``hls_lut``, ``hls_ff``, ``hls_dsp``, ``hls_bram`` (blocks of 18 kbit), ``hls_latency_cycles`` and
     ``hls_ii`` (clock cycles) in its ``logs``: they are in the progress line and the history, and callbacks after this
-    one in the list can use them (with ``mode="min"``). They are NaN for an epoch that couldn't be read. The model is
-    only read: training goes the same way with and without this callback.
+    one in the list can use them (with ``mode="min"``). They are NaN for an epoch that couldn't be read. The model, of
+    Keras 3, Keras 2 or tf_keras, is only read: training goes the same way with and without this callback.
 
     The best epoch so far is always complete on disk, as ``<directory>.khls``; `keras_hls.load` opens it.
 
@@ -143,19 +143,10 @@ class HLSExport(keras.callbacks.Callback):  # type: ignore[misc]
         self._said: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
-        # The model belongs to a training, and so do the thread and the function that ask it.
-        return {**self.__dict__, "_model": None, "_recorder": None, "_reference": None}
+        # The thread and the function that ask the model belong to a training, as the model does.
+        return {**super().__getstate__(), "_recorder": None, "_reference": None}
 
     # What Keras calls.
-
-    def set_model(self, model: Any) -> None:
-        super().set_model(model)
-        if not isinstance(self.model, keras.Model):
-            kind = type(self.model)
-            raise InvalidModel(
-                f"HLSExport is a callback of Keras {keras.__version__}, and its model must be one too, not a"
-                f" {kind.__module__}.{kind.__qualname__}"
-            )
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._reset()

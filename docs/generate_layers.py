@@ -50,6 +50,9 @@ TAIL = """\
 | `quantized_po2`, `quantized_relu_po2`, `binary`, `ternary` | exact | by comparisons |
 | `stochastic_binary`, `stochastic_ternary` | exact | as they are at inference |
 | `bernoulli` | refused | random at inference as well |
+| `hard_tanh`, `hard_sigmoid`, `smooth_tanh`, `smooth_sigmoid` | exact | functions, as activations of QKeras's and Keras's layers |
+| `binary_tanh`, `binary_sigmoid` | exact | likewise |
+| `set_internal_sigmoid` | exact | of a live model, as it stands when that is read; no file holds it, and files mean "hard" |
 | `alpha` of weights: None, numbers, `"auto"`, `"auto_po2"` | exact | a factor that is no power of two is multiplied exactly |
 | `alpha` of activations | exact if | it is None or numbers: `"auto"` takes it from the whole batch, and is refused |
 | `qnoise_factor` | refused | unless it is 1 |
@@ -66,6 +69,7 @@ TAIL = """\
 | `keras.ops` calls and operators between layers | as listed below |
 | inputs of float32; of integers where a layer takes them | exact |
 | saved `.keras` files of Keras 3 | exact; code in a file is never run |
+| operations of TensorFlow between layers of Keras 2 | as listed below the operations of Keras 3 |
 | `call` that depends on values, on masks, or on random numbers | refused |
 
 ## Types
@@ -119,6 +123,15 @@ def refused() -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
+def tensorflow_operations() -> str:
+    """The functions of TensorFlow that are read as operations of ``keras.ops``."""
+    from keras_hls.frontends.keras2.tf_operations import OPERATIONS as FUNCTIONS
+
+    named = {name.removeprefix("compat.v1."): entry.path for name, entry in FUNCTIONS.items()}
+    names = {name: f"`tf.{name}`" for name in named if not name.startswith("__")}
+    return ", ".join(names[name] for name in sorted(names))
+
+
 def text() -> str:
     """Return what docs/layers.md must be."""
     import keras_hls.layers_ext  # noqa: F401  (registers all readers)
@@ -136,6 +149,11 @@ def text() -> str:
         "## Operations of Keras 3\n\nIn functional models and in what is traced.\n\n"
         + "\n".join([table, *rows(OPERATIONS)])
         + "\n"
+    )
+    parts.append(
+        "## Operations of TensorFlow between layers of Keras 2\n\nExact as those of Keras 3 above, of which each is one: the"
+        " operators of Python, indexing with numbers, slices, `None` and `...`, and what Keras's backend and activations make of"
+        f" them.\n\n{tensorflow_operations()}\n"
     )
     return "\n".join([*parts, TAIL])
 

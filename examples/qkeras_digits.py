@@ -2,8 +2,13 @@
 
 ::
 
-    pip install "keras-hls[qkeras,mlflow,example]"      # Python 3.11: QKeras needs TensorFlow 2.15 with its Keras 2
+    pip install "keras-hls[qkeras,mlflow,example]"      # Python 3.11: TensorFlow 2.15 with its Keras 2
     python examples/qkeras_digits.py
+
+or, beside Keras 3, with current TensorFlow and its tf_keras::
+
+    pip install "keras-hls[qkeras-tf-keras,mlflow,example]"
+    TF_USE_LEGACY_KERAS=1 python examples/qkeras_digits.py
 
 Real images, 8 x 8 pixels, that come with scikit-learn. Takes a minute.
 """
@@ -14,11 +19,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from qkeras import QActivation, QDense, quantized_bits
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
+from tensorflow import keras
 
 from keras_hls.callbacks import HLSExport
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ _METHODS = ("export_hls", "estimate_hls", "snapshot_hls")
 def enable() -> None:
     """Give every ``keras.Model`` the methods of `HLSModelMixin`, those that are loaded later as well.
 
-    Explicit, never on import; a second call does nothing.
+    Every ``tf_keras.Model`` too, if tf_keras is imported already. Explicit, never on import; a second call does nothing.
 
     Raises
     ------
@@ -55,9 +56,16 @@ def enable() -> None:
     import keras
 
     ours = {name: getattr(HLSModelMixin, name) for name in _METHODS}
-    for name, method in ours.items():
-        there = keras.Model.__dict__.get(name)
-        if there is not None and there is not method:
-            raise HLSError(f"keras.Model.{name} is taken by {there.__module__}; use keras_hls.HLSModelMixin instead")
-    for name, method in ours.items():
-        setattr(keras.Model, name, method)
+    legacy = sys.modules.get("tf_keras")
+    owners = [module.Model for module in (keras, legacy) if module is not None]
+    for owner in owners:
+        for name, method in ours.items():
+            there = owner.__dict__.get(name)
+            if there is not None and there is not method:
+                raise HLSError(
+                    f"{owner.__module__.partition('.')[0]}.Model.{name} is taken by {there.__module__}; use"
+                    " keras_hls.HLSModelMixin instead"
+                )
+    for owner in owners:
+        for name, method in ours.items():
+            setattr(owner, name, method)

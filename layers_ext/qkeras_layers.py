@@ -199,6 +199,26 @@ def _differ(one: Constant, other: Constant) -> bool:
     return not isinstance(one, Real) and not np.array_equal(_float32(one), _float32(other))
 
 
+@reads(
+    "qkeras.QAdaptiveActivation",
+    consumes="activation total_bits current_step symmetric quantization_delay ema_freeze_delay ema_decay per_channel"
+    " po2_rounding relu_neg_slope relu_upper_bound",
+    conditions={
+        "ema_freeze_delay": "training has gone on for longer, or the layer isn't trainable",
+        "relu_upper_bound": "any of a live layer; no file holds it",
+        "relu_neg_slope": "0 or a power of two",
+    },
+)
+def read_adaptive(layer: LayerView, build: Builder, x: Ref) -> Ref:
+    """The quantizer whose integer bits follow from the averages that training has left, one for all or one a channel."""
+    if layer.config["activation"] == "quantized_relu" and "relu_upper_bound" not in layer.config:
+        build.notes.append(
+            f"Layer {layer.name!r}: QKeras writes no relu_upper_bound into files, and reads them without one; if the layer was"
+            " made with one, export the live model"
+        )
+    return activate(layer, build, x)
+
+
 @reads("qkeras.QAveragePooling2D", consumes="pool_size strides padding data_format activation")
 def read_quantized_pooling(layer: LayerView, build: Builder, x: Ref) -> Ref:
     """The sum of each window times the quantized reciprocal of its size; at borders, times size over what lies inside."""

@@ -36,6 +36,7 @@ from keras_hls.quantizers import (
     StochasticTernary,
     Ternary,
 )
+from keras_hls.quantizers.sigmoids import SLOPES, InternalSigmoid, internal_sigmoid
 
 #: Appends one op to a chain, under the name of the chain and a word for it.
 _Append = Callable[..., Ref]
@@ -186,9 +187,9 @@ def _relu_of(append: _Append, x: Ref, q: QuantizedReLU, integer: int) -> Ref:
 
 
 def _relu_of_sigmoid(append: _Append, x: Ref, q: QuantizedReLU, integer: int) -> Ref:
-    """The hard sigmoid in whole steps, of which the upper half is kept, and a share of the lower one by the slope."""
+    """The sigmoid in whole steps, of which the upper half is kept, and a share of the lower one by the slope."""
     slope, one, m = q.negative_slope, 2.0**integer, 2.0**q.magnitude
-    p = _hard_sigmoid(append, x, m, one)
+    p = _sigmoid_times(append, x, q.internal_sigmoid, m, one)
     whole = append(_cast(False, q.magnitude + 1, q.magnitude + 1), p, word="whole")
     top = one * (1 - 1 / m)
     upper = Piecewise.of((0, 0), (2 * one / m, -one), (0, top), bounds=(m / 2, m - 0.5))
@@ -196,29 +197,42 @@ def _relu_of_sigmoid(append: _Append, x: Ref, q: QuantizedReLU, integer: int) ->
     if not slope:
         return y
     bits = max(int(np.rint(slope * m)).bit_length(), 1)
-    rest = append(_cast(False, bits, bits), _times(append, p, slope, "sloped"), word="rest")
+    # A function by table is cut by what reads it, so each reader has its own.
+    real = q.internal_sigmoid == "real"
+    share = (
+        _sigmoid_times(append, x, q.internal_sigmoid, slope * m, one) if real else _times(append, p, slope, "sloped")
+    )
+    rest = append(_cast(False, bits, bits), share, word="rest")
     lower = Piecewise.of((2 * one / m, -one * slope), (0, 0), bounds=(slope * m / 2,))
     return append(Add(), y, append(lower, rest, word="lower"), word="both")
 
 
-def _hard_sigmoid(append: _Append, x: Ref, m: float, one: float) -> Ref:
-    """m * clip(x / one / 2 + 1 / 2, 0, 1)."""
-    line = Piecewise.of((0, 0), (m / one / 2, m / 2), (0, m), bounds=(-one, one))
-    return append(line, x, word="sigmoid")
+def _sigmoid_times(append: _Append, x: Ref, kind: InternalSigmoid, m: float, one: float) -> Ref:
+    """m * sigmoid(x / one), for m and one that are powers of two."""
+    if kind == "real":
+        return append(Function(lambda v: m * internal_sigmoid(kind, v / one), "sigmoid"), x, word="function")
+    slope = m / one * SLOPES[kind]
+    if kind == "hard":
+        return append(Piecewise.of((0, 0), (slope, m / 2), (0, m), bounds=(-one, one)), x, word="sigmoid")
+    # No number of few bits is where this line ends: it is computed first, and then cut.
+    y = append(Scale(_exact(slope), _exact(m / 2)), x, word="line")
+    return append(_clip(0, m), y, word="sigmoid")
 
 
 def _tanh(append: _Append, x: Ref, q: QuantizedTanh) -> Ref:
-    if q.use_real_tanh:
+    if q.use_real_tanh or q.internal_sigmoid == "real":
         x = append(Function(q.activation, q.name), x, word="function")
-    # The hard one saturates where the type does.
+    else:
+        # The hard one saturates where the type does.
+        x = _times(append, x, 2 * SLOPES[q.internal_sigmoid], "line")
     return append(_signed_cast(q.bits, 0, q.symmetric), x)
 
 
 def _sigmoid(append: _Append, x: Ref, q: QuantizedSigmoid) -> Ref:
-    if q.use_real_sigmoid:
+    if q.sigmoid == "real":
         return append(_cast(False, q.bits, 0), append(Function(q.activation, q.name), x, word="function"))
-    half = Constant(np.array(1), 1)
-    y = append(_cast(False, q.bits, 0), append(Scale(half, half), x, word="sigmoid"))
+    line = Scale(_exact(SLOPES[q.sigmoid]), _exact(0.5))
+    y = append(_cast(False, q.bits, 0), append(line, x, word="sigmoid"))
     least = 2.0**-q.bits
     return append(Piecewise.of((0, least), (1, 0), bounds=(least,)), y, word="symmetric") if q.symmetric else y
 
@@ -253,7 +267,7 @@ def _cut_to_odd(append: _Append, x: Ref, frac: int) -> Ref:
 
 def _ulaw(append: _Append, x: Ref, q: QuantizedULaw) -> Ref:
     m, one = 2.0 ** (q.bits - 1), 2.0**q.integer
-    whole = append(_cast(False, q.bits, q.bits), _hard_sigmoid(append, x, m, one), word="whole")
+    whole = append(_cast(False, q.bits, q.bits), _sigmoid_times(append, x, q.internal_sigmoid, m, one), word="whole")
     entries = Constant.exactly(q.law(np.arange(int(m) + 1)))
     return append(Table.of(entries.raw, entries.frac, 0, 0), whole)
 

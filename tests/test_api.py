@@ -933,11 +933,13 @@ def test_the_mixin_gives_a_model_methods(tmp_path, cls):
 
 @pytest.fixture
 def clean_keras():
-    """Keras as it was before `enable`."""
+    """Keras as it was before `enable`, and tf_keras, which other tests may have imported."""
     yield
-    for name in ("export_hls", "estimate_hls", "snapshot_hls"):
-        if name in vars(keras.Model):
-            delattr(keras.Model, name)
+    owners = [module.Model for name in ("keras", "tf_keras") if (module := sys.modules.get(name)) is not None]
+    for owner in owners:
+        for name in ("export_hls", "estimate_hls", "snapshot_hls"):
+            if name in vars(owner):
+                delattr(owner, name)
 
 
 @pytest.mark.usefixtures("clean_keras")

@@ -3,6 +3,7 @@
 `parse` reads what stands in a model's config; the classes hold a quantizer's parameters and compute with numpy alone.
 """
 
+from keras_hls.quantizers.adaptive import integer_bits
 from keras_hls.quantizers.base import Quantizer, QuantizerError
 from keras_hls.quantizers.bounded import QuantizedHSwish, QuantizedSigmoid, QuantizedTanh, QuantizedULaw
 from keras_hls.quantizers.parsing import QUANTIZERS, parse
@@ -31,5 +32,6 @@ __all__ = [
     "StochasticBinary",
     "StochasticTernary",
     "Ternary",
+    "integer_bits",
     "parse",
 ]

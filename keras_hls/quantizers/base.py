@@ -199,6 +199,6 @@ class Quantizer(ABC):
         given = ", ".join(
             f"{f.name}={getattr(self, f.name)!r}"
             for f in fields(self)
-            if f.name not in ("var_name", "use_variables", "use_ste", "newer")
+            if f.name not in ("var_name", "use_variables", "use_ste", "newer", "internal_sigmoid")
         )
         return f"{self.name}({given})"

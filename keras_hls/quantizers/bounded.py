@@ -1,6 +1,7 @@
 """Functions with a quantizer behind them: quantized_tanh, quantized_sigmoid, quantized_hswish, quantized_ulaw.
 
-What QKeras calls a sigmoid is the hard one, ``clip(x / 2 + 1 / 2, 0, 1)``, unless a parameter asks for the real one.
+What QKeras calls a sigmoid is the hard one, ``clip(x / 2 + 1 / 2, 0, 1)``, unless a parameter asks for the real one, or
+``set_internal_sigmoid`` has made it another one for all quantizers.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from keras_hls.fixed import FloatArray
 from keras_hls.quantizers import tensorflow_floats
 from keras_hls.quantizers.base import MOST_BITS, Quantizer, QuantizerError
+from keras_hls.quantizers.sigmoids import InternalSigmoid, internal_sigmoid
 from keras_hls.quantizers.tensorflow_floats import Float32
 from keras_hls.quantizers.uniform import QuantizedBits
 
@@ -29,6 +31,7 @@ class QuantizedTanh(Quantizer):
     use_stochastic_rounding: bool = False
     symmetric: bool = False
     use_real_tanh: bool = False
+    internal_sigmoid: InternalSigmoid = "hard"
 
     def __post_init__(self) -> None:
         self._whole("bits", 1, MOST_BITS)
@@ -37,11 +40,17 @@ class QuantizedTanh(Quantizer):
     def levels(self, x: FloatArray) -> FloatArray:
         f = x.dtype.type
         m = f(2.0 ** (self.bits - 1))
-        if self.use_real_tanh:
-            p = tensorflow_floats.tanh(x.astype(np.float32)).astype(x.dtype)
-        else:
-            p = f(2) * np.clip(f(0.5) * x + f(0.5), f(0), f(1)) - f(1)
+        p = tensorflow_floats.tanh(x.astype(np.float32)).astype(x.dtype) if self.use_real_tanh else self.doubled(x)
         return np.clip(np.rint(p * m) / m, f(-1) + f(self.symmetric) / m, f(1) - f(1) / m)
+
+    def doubled(self, x: FloatArray) -> FloatArray:
+        """Return twice the internal sigmoid, less one: what stands for the hyperbolic tangent."""
+        p = internal_sigmoid(self.internal_sigmoid, x)
+        if self.internal_sigmoid == "real":
+            # It is float32's, and so is what follows from it.
+            return (np.float32(2) * p.astype(np.float32) - np.float32(1)).astype(x.dtype)
+        f = x.dtype.type
+        return f(2) * p - f(1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,19 +64,21 @@ class QuantizedSigmoid(Quantizer):
     symmetric: bool = False
     use_real_sigmoid: bool = False
     use_stochastic_rounding: bool = False
+    internal_sigmoid: InternalSigmoid = "hard"
 
     def __post_init__(self) -> None:
         self._whole("bits", 1, MOST_BITS)
         self._flags("use_stochastic_rounding", "symmetric", "use_real_sigmoid")
 
+    @property
+    def sigmoid(self) -> InternalSigmoid:
+        """Which sigmoid it computes."""
+        return "real" if self.use_real_sigmoid else self.internal_sigmoid
+
     def levels(self, x: FloatArray) -> FloatArray:
         f = x.dtype.type
         m = f(2.0**self.bits)
-        if self.use_real_sigmoid:
-            # Hardware has no tensors at whose ends numbers are computed otherwise.
-            p = tensorflow_floats.sigmoid(x.astype(np.float32), lanes=x.dtype == np.float64).astype(x.dtype)
-        else:
-            p = np.clip(f(0.5) * x + f(0.5), f(0), f(1))
+        p = internal_sigmoid(self.sigmoid, x)
         return np.clip(np.rint(p * m) / m, f(self.symmetric) / m, f(1) - f(1) / m)
 
 
@@ -149,6 +160,7 @@ class QuantizedULaw(Quantizer):
     integer: int = 0
     symmetric: bool = False
     u: float = 255.0
+    internal_sigmoid: InternalSigmoid = "hard"
 
     def __post_init__(self) -> None:
         self._whole("bits", 1, 20)
@@ -161,7 +173,7 @@ class QuantizedULaw(Quantizer):
     def levels(self, x: FloatArray) -> FloatArray:
         f = x.dtype.type
         m, one = f(2.0 ** (self.bits - 1)), np.ldexp(f(1), self.integer)
-        p = np.clip(f(0.5) * (x / one) + f(0.5), f(0), f(1)) * m
+        p = internal_sigmoid(self.internal_sigmoid, x / one) * m
         # What is behind the rounding has few values, and QKeras's own are their float32 ones.
         return self.law(np.rint(p), lanes=x.dtype == np.float64).astype(x.dtype)
 

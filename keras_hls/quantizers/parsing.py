@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import fields
+from types import MappingProxyType
 from typing import Any
 
 from keras_hls.errors import did_you_mean
@@ -12,6 +13,7 @@ from keras_hls.quantizers.base import Quantizer, QuantizerError
 from keras_hls.quantizers.bounded import QuantizedHSwish, QuantizedSigmoid, QuantizedTanh, QuantizedULaw
 from keras_hls.quantizers.powers import QuantizedPo2, QuantizedReLUPo2
 from keras_hls.quantizers.relu import QuantizedReLU
+from keras_hls.quantizers.sigmoids import InternalSigmoid, chosen_sigmoid
 from keras_hls.quantizers.signs import Bernoulli, Binary, StochasticBinary, StochasticTernary, Ternary
 from keras_hls.quantizers.uniform import QuantizedBits, QuantizedLinear
 
@@ -39,14 +41,14 @@ QUANTIZERS: dict[str, type[Quantizer]] = {
 #: A key that only configs of QKeras after 0.9 have.
 _NEWER = "post_training_scale"
 # Keys of ours that no config can set.
-_OURS = frozenset({"newer"})
+_OURS = frozenset({"newer", "internal_sigmoid"})
 # Where QKeras has its quantizers. HGQ2 comes with a package of the same name, whose modules lie deeper and compute otherwise.
 _MODULES = ("qkeras", "qkeras.quantizers")
 # Characters of a text at most, so that no text takes long to read.
 _LONGEST = 10_000
 
 
-def parse(value: Any) -> Quantizer | None:
+def parse(value: Any, changes: Mapping[str, Any] = MappingProxyType({})) -> Quantizer | None:
     """Return the quantizer that a value of a config says, or that a live quantizer of QKeras is.
 
     Parameters
@@ -54,6 +56,8 @@ def parse(value: Any) -> Quantizer | None:
     value : mapping, str, object or None
         ``{"class_name": ..., "config": {...}}``; a text such as ``"quantized_bits(4, 0, 1, alpha='auto')"``, of which literals
         alone are read; a quantizer of QKeras itself, whose configs leave out some of its parameters; None for none.
+    changes : mapping, optional
+        Parameters of a live quantizer to take in place of its own: those that its layer sets anew whenever it is called.
 
     Raises
     ------
@@ -66,7 +70,7 @@ def parse(value: Any) -> Quantizer | None:
         return _from_text(value)
     if isinstance(value, Mapping):
         return _from_config(value)
-    return _from_object(value)
+    return _from_object(value, changes)
 
 
 def _known(name: object) -> type[Quantizer]:
@@ -79,7 +83,9 @@ def _known(name: object) -> type[Quantizer]:
     return kind
 
 
-def _made(kind: type[Quantizer], args: tuple[Any, ...], given: Mapping[str, Any]) -> Quantizer:
+def _made(
+    kind: type[Quantizer], args: tuple[Any, ...], given: Mapping[str, Any], sigmoid: InternalSigmoid = "hard"
+) -> Quantizer:
     """The quantizer with these arguments; what it doesn't know must be without meaning."""
     names = [f.name for f in fields(kind) if f.name not in _OURS]
     if len(args) > len(names):
@@ -94,8 +100,15 @@ def _made(kind: type[Quantizer], args: tuple[Any, ...], given: Mapping[str, Any]
             raise QuantizerError(
                 f"{kind.name} has no argument {key!r}, and {value!r} may mean something.{did_you_mean(key, names)}"
             )
-    newer = {"newer": True} if _NEWER in given and any(f.name == "newer" for f in fields(kind)) else {}
-    return kind(**known, **newer)
+    if _NEWER in given and _has(kind, "newer"):
+        known["newer"] = True
+    if _has(kind, "internal_sigmoid"):
+        known["internal_sigmoid"] = sigmoid
+    return kind(**known)
+
+
+def _has(kind: type[Quantizer], name: str) -> bool:
+    return any(f.name == name for f in fields(kind))
 
 
 def _plain(value: Any) -> Any:
@@ -121,7 +134,7 @@ def _of_qkeras(module: object) -> bool:
     return module in _MODULES
 
 
-def _from_object(value: Any) -> Quantizer:
+def _from_object(value: Any, changes: Mapping[str, Any]) -> Quantizer:
     """A live quantizer: its attributes have the names of its parameters."""
     of = type(value)
     if not _of_qkeras(of.__module__):
@@ -131,7 +144,8 @@ def _from_object(value: Any) -> Quantizer:
     kind = _known(of.__name__)
     names = [f.name for f in fields(kind) if f.name not in _OURS]
     given = {name: getattr(value, name) for name in names if hasattr(value, name)}
-    return _made(kind, (), given)
+    sigmoid = chosen_sigmoid(value) if _has(kind, "internal_sigmoid") else "hard"
+    return _made(kind, (), {**given, **changes}, sigmoid)
 
 
 def _from_text(text: str) -> Quantizer:

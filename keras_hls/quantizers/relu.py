@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_hls.fixed import FloatArray
 from keras_hls.quantizers.base import MOST_BITS, Quantizer, QuantizerError
+from keras_hls.quantizers.sigmoids import InternalSigmoid, internal_sigmoid
 from keras_hls.quantizers.uniform import Integer, checked_integer
 
 
@@ -36,6 +37,7 @@ class QuantizedReLU(Quantizer):
     use_ste: bool = True
     use_variables: bool = False
     enable_fast_inference: bool = False
+    internal_sigmoid: InternalSigmoid = "hard"
 
     def __post_init__(self) -> None:
         self._whole("bits", 1, MOST_BITS)
@@ -65,7 +67,7 @@ class QuantizedReLU(Quantizer):
         f = x.dtype.type
         m, one, slope = f(2.0**self.magnitude), np.ldexp(f(1), self.integer), f(self.negative_slope)
         if self.use_sigmoid:
-            p = np.clip(f(0.5) * (x / one) + f(0.5), f(0), f(1)) * m
+            p = internal_sigmoid(self.internal_sigmoid, x / one) * m
             y = one * np.clip(f(2) * (np.rint(p) / m) - f(1), f(0), f(1) - f(1) / m)
             if slope:
                 y = y + one * slope * np.clip(f(2) * (np.rint(p * slope) / (slope * m)) - f(1), f(-1), f(0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import sys
 from typing import Any
 
 import pytest
@@ -21,7 +22,9 @@ def keras_of_qkeras() -> Any:
         importlib.metadata.version("qkeras")
     except importlib.metadata.PackageNotFoundError:
         pytest.skip("could not find QKeras", allow_module_level=True)
-    keras, qkeras = keras2(), pytest.importorskip("qkeras")
-    if not issubclass(qkeras.QDense, keras.layers.Layer):
+    qkeras = pytest.importorskip("qkeras")
+    # With TF_USE_LEGACY_KERAS=1, which importing QKeras sets for later processes, it is tf_keras on TensorFlow 2.15 as well.
+    keras = sys.modules[qkeras.QDense.__mro__[1].__module__.partition(".")[0]]
+    if keras.__version__.startswith("3"):
         pytest.skip("QKeras needs TF_USE_LEGACY_KERAS=1 on this TensorFlow", allow_module_level=True)
     return keras

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-keras = pytest.importorskip("keras")
-if keras.__version__.startswith("3"):
-    pytest.skip("QKeras needs Keras 2; HGQ2 brings a package of its name", allow_module_level=True)
-pytest.importorskip("qkeras")
+sys.path.insert(0, str(Path(__file__).parent))
+from legacy_keras import keras_of_qkeras
+
+keras = keras_of_qkeras()
 
 from qkeras import (
     QActivation,
@@ -23,49 +26,13 @@ from qkeras import (
     quantized_relu_po2,
     ternary,
 )
+from qkeras_models import bits, check, model_of, samples
 
 import keras_hls
 from keras_hls.errors import UnsupportedModel
 
 L = keras.layers
 IMAGE = (6, 6, 3)
-
-
-def bits(n=6, integer=0, **options):
-    return quantized_bits(n, integer, **({"alpha": 1} | options))
-
-
-def model_of(shape, *layers, seed=0):
-    """A model with numbers of its own in every weight; what stands under a root, or is quantized without a sign, is positive."""
-    model = keras.Sequential([L.Input(shape), QActivation(bits(8, 2)), *layers])
-    rng = np.random.default_rng(seed)
-    for variable in model.weights:
-        if variable.dtype == "float32":
-            values = rng.normal(size=variable.shape) * 0.7
-            positive = "variance" in variable.name or "gamma" in variable.name
-            variable.assign(np.abs(values) + 0.05 if positive else values)
-    return model
-
-
-def samples(model, count=200):
-    rng = np.random.default_rng(1)
-    return (rng.integers(-320, 320, (count, *model.input_shape[1:])) / 64).astype("float32")
-
-
-def check(model, tmp_path):
-    """Compare a live model, its file and its weights beside its architecture with the model's own answers."""
-    x = samples(model)
-    wanted = np.asarray(model(x))
-    assert len(np.unique(wanted)) > 2
-    model.save(tmp_path / "net.h5")
-    model.save_weights(tmp_path / "weights.h5")
-    (tmp_path / "net.json").write_text(model.to_json())
-    for made in (
-        keras_hls.snapshot(model),
-        keras_hls.snapshot(tmp_path / "net.h5"),
-        keras_hls.snapshot(tmp_path / "net.json", weights=tmp_path / "weights.h5"),
-    ):
-        assert np.count_nonzero(made.predict(x) != wanted) == 0
 
 
 # A quantizer behind each, as float32 rounds a product by a root of more bits than it holds.

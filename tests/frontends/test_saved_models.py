@@ -211,6 +211,85 @@ def test_a_truncated_file(tmp_path, cut):
         keras_hls.snapshot(path)
 
 
+@pytest.mark.parametrize(
+    ("form", "place", "sentence"),
+    [
+        ("h5", "a/a/bias_kernel_1:0", "/model_weights/a/a/bias_kernel_1:0 isn't there"),
+        ("h5", "b", "/model_weights/b isn't there"),
+        ("h5", "", "/model_weights isn't there"),
+        ("json", "a/a/bias_kernel_0:0", "/a/a/bias_kernel_0:0 isn't there"),
+        ("weights.h5", "layers/dense/vars/0", "/layers/dense/vars/0 isn't there"),
+    ],
+)
+def test_files_that_lack_a_part(tmp_path, form, place, sentence):
+    model, weights, _ = two_layers()
+    options = {}
+    if form == "h5":
+        path = damaged = save_whole(tmp_path / "whole.h5", model, weights)
+        place = f"model_weights/{place}".rstrip("/")
+    else:
+        path, damaged = save(tmp_path, model, weights)
+        if form == "weights.h5":
+            damaged = tmp_path / "new.weights.h5"
+            with h5py.File(damaged, "w") as file:
+                for key, arrays in {"dense": weights["a"], "dense_1": weights["b"]}.items():
+                    for i, array in enumerate(arrays):
+                        file[f"layers/{key}/vars/{i}"] = array
+        options["weights"] = damaged
+    assert keras_hls.snapshot(path, precision="fixed<16, 6>", **options).graph
+    with h5py.File(damaged, "a") as file:
+        del file[place]
+    with pytest.raises(InvalidModel, match=f"Weights in file .* are damaged: .*{sentence}"):
+        keras_hls.snapshot(path, precision="fixed<16, 6>", **options)
+
+
+def test_a_group_in_an_arrays_place(tmp_path):
+    model, weights, _ = two_layers()
+    path = save_whole(tmp_path / "whole.h5", model, weights)
+    with h5py.File(path, "a") as file:
+        del file["model_weights/a/a/bias_kernel_1:0"]
+        file.create_group("model_weights/a/a/bias_kernel_1:0")
+    with pytest.raises(InvalidModel, match="bias_kernel_1:0 holds no numbers"):
+        keras_hls.snapshot(path)
+
+
+POLICY = {"module": "keras.mixed_precision", "class_name": "Policy", "config": {"name": "float32"}}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "refused"),
+    [
+        (POLICY, None),
+        ({**POLICY, "config": {"name": "mixed_float16"}}, "it computes in mixed_float16, and only float32"),
+        ({"class_name": "Policy"}, "it computes in {'class_name': 'Policy'}, and only float32"),
+    ],
+)
+def test_policies_of_precision(tmp_path, dtype, refused):
+    kernel = numbers(4, 3)
+    model = sequential(dense("a", 3, batch_input_shape=[None, 4], use_bias=False, dtype=dtype))
+    path, weights = save(tmp_path, model, {"a": [kernel]})
+    x = samples(4)
+    if refused is None:
+        assert np.array_equal(answers(path, x, weights=weights), x @ kernel)
+        return
+    with pytest.raises(UnsupportedModel, match=refused):
+        answers(path, x, weights=weights)
+
+
+@pytest.mark.parametrize("name", ["float32", "mixed_float16"])
+def test_policies_of_precision_in_proxies_of_hgq(tmp_path, name):
+    dtype = {**POLICY, "config": {"name": name}}
+    config = {"RND": "TRN", "SAT": "WRAP", "dtype": dtype, "batch_input_shape": [None, 4], "overrides": {}}
+    weights = [np.ones(4, "int8"), np.full(4, 6, "int8"), np.full(4, 3, "int8")]
+    path, arrays = save(tmp_path, sequential(layer("FixedPointQuantizer", "q", config)), {"q": weights})
+    x = samples(4)
+    if name == "float32":
+        assert np.array_equal(keras_hls.snapshot(path, weights=arrays).predict(x), np.floor(x * 8) / 8)
+        return
+    with pytest.raises(UnsupportedModel, match=r"'q' .*it computes in mixed_float16"):
+        keras_hls.snapshot(path, weights=arrays)
+
+
 def test_foreign_files(tmp_path):
     with h5py.File(tmp_path / "data.h5", "w") as file:
         file["x"] = [1, 2]

@@ -68,7 +68,9 @@ def test_an_output_without_weights_and_one_that_has_nothing_in_common():
     assert len(split) == 3 and same(whole, split, rng, (7,))
 
 
-@pytest.mark.parametrize("why", ["nothing in common", "few digits", "one weight an output", "no types", "kept in few bits"])
+@pytest.mark.parametrize(
+    "why", ["nothing in common", "few digits", "one weight an output", "no types", "kept in few bits"]
+)
 def test_what_stays_one_op(why):
     rng = np.random.default_rng(0)
     kernel = {

@@ -33,6 +33,8 @@ LATER = {
     "scale_axis",
     "use_ste",
     "newer",
+    # Of ours: what is one for all of its quantizers there.
+    "internal_sigmoid",
 }
 
 
@@ -415,3 +417,28 @@ def test_a_scale_found_after_training():
         assert_same(parse(theirs), theirs, x)
         assert_same(parse({"class_name": "quantized_bits", "config": theirs.get_config()}), theirs, x)
     assert_same(parse(qkeras.quantized_relu(4, 2, enable_fast_inference=True)), qkeras.quantized_relu(4, 2), x)
+
+
+@pytest.mark.parametrize("kind", ["hard", "smooth", "real"])
+def test_the_sigmoid_that_all_quantizers_share(kind):
+    """Which a live quantizer computes is known when it is parsed; a config means the hard one."""
+    texts = (
+        "quantized_tanh(6)",
+        "quantized_tanh(5,symmetric=1)",
+        "quantized_tanh(5,use_real_tanh=1)",
+        "quantized_sigmoid(6)",
+        "quantized_sigmoid(5,use_real_sigmoid=1)",
+        "quantized_relu(5,1,use_sigmoid=1)",
+        "quantized_relu(5,1,use_sigmoid=1,negative_slope=0.25)",
+        "quantized_ulaw(6,1)",
+    )
+    qkeras.set_internal_sigmoid(kind)
+    try:
+        for text in texts:
+            for x in kernels((6, 5), 9):
+                theirs = qkeras.get_quantizer(text)
+                mine = parse(theirs)
+                assert mine.internal_sigmoid == kind and parse(text).internal_sigmoid == "hard"
+                assert_same(mine, theirs, x)
+    finally:
+        qkeras.set_internal_sigmoid("hard")

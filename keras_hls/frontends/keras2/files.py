@@ -15,6 +15,7 @@ import numpy as np
 
 from keras_hls.errors import InvalidModel
 from keras_hls.frontends.keras2.saved import Arrays, SavedLayer, SavedModel, shared_out
+from keras_hls.frontends.keras2.weight_order import from_tree, parts
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
@@ -126,7 +127,9 @@ def _open_whole(path: Path) -> SavedModel:
         config = _json(file.attrs["model_config"], path)
         # The version stands beside the config here.
         version = _text(file.attrs.get("keras_version", ""))
-        return _with_weights(_model({"keras_version": version, **config}, where), file["model_weights"], where)
+        return _with_weights(
+            _model({"keras_version": version, **config}, where), _member(file, "model_weights", where), where
+        )
 
 
 def _with_weights(model: SavedLayer, group: Any, where: str) -> SavedModel:
@@ -138,15 +141,34 @@ def _with_weights(model: SavedLayer, group: Any, where: str) -> SavedModel:
             return SavedModel(where, model, _by_class(model, group, where))
         raise InvalidModel(f"Weights in {where} aren't those of a Keras model")
     expected = {layer.name for layer in model.layers(where)}
-    if missing := sorted(name for name in names if _strings(group[name], "weight_names") and name not in expected):
+    groups = {name: _member(group, name, where) for name in names}
+    if missing := sorted(name for name in names if _strings(groups[name], "weight_names") and name not in expected):
         raise InvalidModel(
             f"Weights don't fit the architecture: {where} has weights of layer {missing[0]!r}, which the model doesn't have"
         )
     arrays = {
-        name: [np.asarray(group[name][weight]) for weight in _strings(group[name], "weight_names") or ()]
+        name: [_array(groups[name], weight, where) for weight in _strings(groups[name], "weight_names") or ()]
         for name in names
     }
     return SavedModel(where, model, shared_out(model, arrays, where))
+
+
+def _member(group: Any, name: str, where: str) -> Any:
+    """A group or a dataset of a group."""
+    if name not in group:
+        raise InvalidModel(f"Weights in {where} are damaged: {group.name.rstrip('/')}/{name} isn't there")
+    return group[name]
+
+
+def _array(group: Any, name: str, where: str) -> Any:
+    """The numbers of a dataset of a group."""
+    found = _member(group, name, where)
+    if not hasattr(found, "dtype"):
+        raise InvalidModel(f"Weights in {where} are damaged: {found.name} holds no numbers")
+    try:
+        return np.asarray(found)
+    except OSError as error:
+        raise InvalidModel(f"Weights in {where} are damaged: {found.name} can't be read ({error})") from None
 
 
 def _strings(group: Any, key: str) -> list[str] | None:
@@ -201,11 +223,19 @@ def _by_class(model: SavedLayer, group: Any, where: str) -> Mapping[str, Arrays]
                 if key in layers:
                     walk(layer, layers[key], f"{scope}{layer.name}/")
                 continue
-            own = layers[key]["vars"] if key in layers and "vars" in layers[key] else {}
-            found[f"{scope}{layer.name}"] = [np.asarray(own[str(i)]) for i in range(len(own))]
+            own = layers.get(key, {})
+            places = [own, *(own[part] for part in parts(layer) if part in own)]
+            arrays = [array for each in places for array in _numbered(each, where)]
+            found[f"{scope}{layer.name}"] = from_tree(layer, arrays)
 
     walk(model, group, "")
     return found
+
+
+def _numbered(place: Any, where: str) -> list[Any]:
+    """The arrays of one layer of a tree."""
+    own = place.get("vars", {})
+    return [_array(own, str(i), where) for i in range(len(own))]
 
 
 def _snake_case(name: str) -> str:
@@ -215,8 +245,6 @@ def _snake_case(name: str) -> str:
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def model_of(
-    config: Any, weights: Mapping[str, Sequence[Any]], where: str, beyond: Mapping[str, Mapping[str, Any]]
-) -> SavedModel:
-    """Return a model from its config, the arrays of all of its layers by full name, and what else is known of them."""
-    return SavedModel(where, _model(config, where), weights, beyond)
+def model_of(config: Any, weights: Mapping[str, Sequence[Any]], where: str) -> SavedModel:
+    """Return a model from its config, and the arrays of all of its layers by full name."""
+    return SavedModel(where, _model(config, where), weights)

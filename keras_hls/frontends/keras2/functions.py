@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import sqrt
+from math import pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ Floats = npt.NDArray[np.floating[Any]]
 Function = Callable[[Floats], Floats]
 
 
-def _exactly(function: Function) -> Function:
-    """A function whose values are rounded to float32 once: from there, libraries differ in the last bit."""
+def exactly(function: Function) -> Function:
+    """Return a function whose values are rounded to float32 once: from there, libraries differ in the last bit."""
     return lambda x: function(np.asarray(x, np.float32).astype(np.float64)).astype(np.float32)
 
 
@@ -30,10 +30,18 @@ def _softplus(x: Floats) -> Floats:
     return np.logaddexp(x, 0.0)
 
 
-def _gelu(x: Floats) -> Floats:
+def _erf(x: Floats) -> Floats:
     from math import erf
 
-    return x * 0.5 * (1 + np.vectorize(erf, otypes=[np.float64])(x / sqrt(2)))
+    return np.asarray(np.vectorize(erf, otypes=[np.float64])(x))
+
+
+def _gelu(x: Floats) -> Floats:
+    return x * 0.5 * (1 + _erf(x / sqrt(2)))
+
+
+def _gelu_tanh(x: Floats) -> Floats:
+    return 0.5 * x * (1 + np.tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))
 
 
 def _elu(alpha: float) -> Function:
@@ -49,24 +57,38 @@ _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 #: By the name that a config has.
 FUNCTIONS: Mapping[str, Function] = {
-    "sigmoid": _exactly(_sigmoid),
-    "tanh": _exactly(np.tanh),
-    "softplus": _exactly(_softplus),
-    "softsign": _exactly(lambda x: x / (1 + np.abs(x))),
-    "exponential": _exactly(np.exp),
-    "elu": _exactly(_elu(1.0)),
-    "selu": _exactly(lambda x: _SELU_SCALE * _elu(_SELU_ALPHA)(x)),
-    "gelu": _exactly(_gelu),
-    "swish": _exactly(lambda x: x * _sigmoid(x)),
-    "silu": _exactly(lambda x: x * _sigmoid(x)),
-    "mish": _exactly(lambda x: x * np.tanh(_softplus(x))),
+    "sigmoid": exactly(_sigmoid),
+    "tanh": exactly(np.tanh),
+    "softplus": exactly(_softplus),
+    "softsign": exactly(lambda x: x / (1 + np.abs(x))),
+    "exponential": exactly(np.exp),
+    "elu": exactly(_elu(1.0)),
+    "selu": exactly(lambda x: _SELU_SCALE * _elu(_SELU_ALPHA)(x)),
+    "gelu": exactly(_gelu),
+    "swish": exactly(lambda x: x * _sigmoid(x)),
+    "silu": exactly(lambda x: x * _sigmoid(x)),
+    "mish": exactly(lambda x: x * np.tanh(_softplus(x))),
     "leaky_relu": lambda x: np.where(x > 0, x, np.float32(0.2) * np.asarray(x, np.float32)),
     "keras2.hard_sigmoid": _hard_sigmoid,
 }
 
+#: By the name that an operation has, in small letters.
+ELEMENTWISE: Mapping[str, Function] = {
+    **FUNCTIONS,
+    **{
+        name: exactly(getattr(np, name))
+        for name in ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "sinh", "cosh", "sign", "floor", "ceil")
+    },
+    "rsqrt": exactly(lambda x: 1 / np.sqrt(x)),
+    "reciprocal": exactly(lambda x: 1 / x),
+    "round": exactly(np.rint),
+    "erf": exactly(_erf),
+    "gelu_tanh": exactly(_gelu_tanh),
+}
+
 #: By layer class, from its config: those that are functions themselves.
 _LAYERS: Mapping[str, Callable[[Mapping[str, Any]], Function]] = {
-    "keras.layers.ELU": lambda config: _exactly(_elu(float(config["alpha"]))),
+    "keras.layers.ELU": lambda config: exactly(_elu(float(config["alpha"]))),
     "keras.layers.LeakyReLU": lambda config: _leaky(float(config["negative_slope"])),
     "keras.layers.ReLU": lambda config: _relu(config),
 }
@@ -103,6 +125,6 @@ def function_of(path: str, config: Mapping[str, Any], argument: str | None) -> F
     if isinstance(name, str) and name in FUNCTIONS:
         return FUNCTIONS[name]
     raise ReadError(
-        f"its {argument} {name!r} isn't one of Keras 2's, and a file doesn't say what it computes; known are"
+        f"its {argument} {name!r} isn't one of Keras 2's, so what it computes isn't known; known are"
         f" {', '.join(sorted(name for name in FUNCTIONS if '.' not in name))}"
     )

@@ -25,10 +25,10 @@ from keras_hls.frontends.keras2.hgq_numbers import (
     live_channels,
     minus_product,
 )
+from keras_hls.frontends.keras2.hgq_view import NamedWeightsView, Weights
 from keras_hls.frontends.numbers import constant, finite
 from keras_hls.frontends.view import LayerView, ReadError
 
-Weights = Mapping[str, npt.NDArray[Any]]
 #: Finds a function of a layer: takes the value of its config, or None for the layer's own function.
 Functions = Callable[[Any], Callable[[FloatArray], FloatArray]]
 
@@ -38,22 +38,16 @@ _NORMALIZATION = "HBatchNormalization"
 _ACTIVATION = "HActivation"
 
 
-class HGQView(LayerView):
+class HGQView(NamedWeightsView):
     """A layer of HGQ.
+
+    A batch normalisation's ``epsilon``, which HGQ doesn't put into its config, may be added there; where it isn't, it is HGQ's
+    default, as when HGQ loads the file.
 
     Parameters
     ----------
-    name : str
-        The layer's name in the model.
-    class_name : str
-        Its class, as "HDense" or "HGQ>HDense".
-    config : mapping
-        Its config as Keras 2 serializes it. A batch normalisation's ``epsilon``, which HGQ doesn't put there, may be added; where
-        it isn't, it is HGQ's default, as when HGQ loads the file.
-    weights : mapping of str to arrays
-        By the last part of their names, as `named_weights` gives them.
-    shapes : tuple of tuples of int
-        Shape of one sample of each input.
+    name, class_name, config, weights, shapes
+        As for `NamedWeightsView`.
     traced : Range, optional
         What ``trace_minmax`` found for the layer's activation quantizer.
     overflow : "WRAP" or "SAT"
@@ -74,12 +68,7 @@ class HGQView(LayerView):
         overflow: Literal["WRAP", "SAT"] = "WRAP",
         functions: Functions | None = None,
     ):
-        self.name = name
-        self.class_name = class_name.rsplit(">", 1)[-1]
-        self.path = f"HGQ.layers.{self.class_name}"
-        self.config = config
-        self.weights = weights
-        self.shapes = shapes
+        super().__init__(name, class_name, config, weights, shapes)
         self.traced = traced
         self.overflow = overflow
         self.functions = functions
@@ -114,9 +103,6 @@ class HGQView(LayerView):
         if name != "sums":
             raise ReadError(f"it has no {name}")
         return _Sums(self, shapes)
-
-    def input_formats(self, count: int) -> tuple[Formats | None, ...]:
-        return (None,) * count
 
     def output_formats(self) -> Formats | None:
         if self.class_name == "Signature":

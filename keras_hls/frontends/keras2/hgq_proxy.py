@@ -6,52 +6,24 @@ say under ``overrides`` are types for hls4ml, which the model itself doesn't com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
 from keras_hls.fixed import OVERFLOW, ROUNDING, Constant, FloatArray, Formats, Real
 from keras_hls.frontends.keras2.hgq_numbers import Bits
+from keras_hls.frontends.keras2.hgq_view import NamedWeightsView
 from keras_hls.frontends.numbers import constant
 from keras_hls.frontends.view import LayerView, ReadError
+from keras_hls.quantizers import Quantizer
 
 #: Classes of layers that are HGQ's own in a proxy model.
 PROXY_CLASSES = frozenset({"FixedPointQuantizer", "UnaryLUT"})
 
 
-class ProxyView(LayerView):
-    """A `FixedPointQuantizer` or a `UnaryLUT`.
-
-    Parameters
-    ----------
-    name : str
-        The layer's name in the model.
-    class_name : str
-        Its class, as "UnaryLUT" or "HGQ>UnaryLUT".
-    config : mapping
-        Its config as Keras 2 serializes it.
-    weights : mapping of str to arrays
-        By the last part of their names.
-    shapes : tuple of tuples of int
-        Shape of one sample of each input.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        class_name: str,
-        config: Mapping[str, Any],
-        weights: Mapping[str, npt.NDArray[Any]],
-        shapes: tuple[tuple[int, ...], ...],
-    ):
-        self.name = name
-        self.class_name = class_name.rsplit(">", 1)[-1]
-        self.path = f"HGQ.layers.{self.class_name}"
-        self.config = config
-        self.weights = weights
-        self.shapes = shapes
+class ProxyView(NamedWeightsView):
+    """A `FixedPointQuantizer` or a `UnaryLUT`."""
 
     def weight(self, name: str) -> Constant | None:
         if name not in self.weights:
@@ -73,7 +45,7 @@ class ProxyView(LayerView):
     def input_formats(self, count: int) -> tuple[Formats | None, ...]:
         """Return what indexes a table: the layer rounds its input to the nearest, halves to even, and wraps around."""
         if self.class_name != "UnaryLUT":
-            return (None,) * count
+            return super().input_formats(count)
         sign, integer, frac = (np.asarray(part) for part in self._kif("kif_in"))
         return (Bits(sign, integer, frac).formats("RND_CONV", "WRAP"),) * count
 
@@ -160,6 +132,9 @@ class ExactView(LayerView):
 
     def output_formats(self) -> Formats | None:
         return self._view.output_formats()
+
+    def quantizer(self, argument: str) -> Quantizer | None:
+        return self._view.quantizer(argument)
 
     @property
     def understood(self) -> frozenset[str]:

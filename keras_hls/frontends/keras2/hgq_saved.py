@@ -12,9 +12,10 @@ from keras_hls.frontends.keras2.hgq import HGQView
 from keras_hls.frontends.keras2.hgq_numbers import Range
 from keras_hls.frontends.keras2.hgq_proxy import PROXY_CLASSES, ProxyView
 from keras_hls.frontends.keras2.hgq_weights import named_weights
+from keras_hls.frontends.keras2.layer_views import check_precision
 from keras_hls.frontends.keras2.saved import Arrays, SavedLayer, SavedModel, leaves
 from keras_hls.frontends.keras2.words import translated
-from keras_hls.frontends.view import LayerView, ReadError
+from keras_hls.frontends.view import LayerView
 
 
 def is_proxy(saved: SavedModel) -> bool:
@@ -56,8 +57,7 @@ def saved_view(
         If the arrays aren't those of such a layer, or it computes in another precision.
     """
     config = translated(layer)
-    if config.get("dtype") not in (None, "float32"):
-        raise ReadError(f"it computes in {config['dtype']}, and only float32 can be exported; make it with that dtype")
+    check_precision(config.get("dtype"))
     weights = named_weights(layer.kind, config, arrays)
     if layer.kind in PROXY_CLASSES:
         return ProxyView(name, layer.kind, config, weights, shapes)

@@ -43,7 +43,9 @@ def named_weights(
         If they aren't those of such a layer.
     """
     for names in _orders(kind, config):
-        if len(names) == len(arrays) and all((n in _SCALARS) == (a.shape == ()) for n, a in zip(names, arrays)):
+        # In a proxy, the bits of a whole tensor are numbers as well; but its layers have one order alone.
+        fits = kind in _PROXY or all((n in _SCALARS) == (a.shape == ()) for n, a in zip(names, arrays))
+        if len(names) == len(arrays) and fits:
             return {name: array for name, array in zip(names, arrays) if name != _NOTHING}
     expected = ", ".join(name for name in next(_orders(kind, config)) if name != _NOTHING)
     shapes = ", ".join(str(array.shape) for array in arrays)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy.typing as npt
@@ -14,10 +14,13 @@ from keras_hls.frontends.keras2.weight_order import takes
 from keras_hls.frontends.keras2.words import class_path, translated
 from keras_hls.frontends.numbers import finite
 from keras_hls.frontends.view import LayerView, ReadError
+from keras_hls.quantizers import QUANTIZERS, Quantizer, QuantizerError, parse
 
 
 class SavedView(LayerView):
-    """A layer of Keras itself: it has no quantizers, so the types of its weights are chosen by a pass.
+    """A layer of Keras itself: its weights have no quantizers, so their types are chosen by a pass.
+
+    Its activation may be a quantizer of QKeras.
 
     Parameters
     ----------
@@ -28,6 +31,10 @@ class SavedView(LayerView):
         Its weights, in Keras's order.
     shapes : tuple of tuples of int
         Shape of one sample of each of its inputs.
+    quantizers : mapping, optional
+        Live quantizers by the config's keys: their configs leave out some of what they compute.
+    activation : str, optional
+        The whole name of a live layer's function, where the config has its last part alone.
 
     Raises
     ------
@@ -35,10 +42,21 @@ class SavedView(LayerView):
         If the arrays aren't those that the layer has.
     """
 
-    def __init__(self, layer: SavedLayer, name: str, arrays: Arrays, shapes: tuple[tuple[int, ...], ...]):
+    def __init__(
+        self,
+        layer: SavedLayer,
+        name: str,
+        arrays: Arrays,
+        shapes: tuple[tuple[int, ...], ...],
+        quantizers: Mapping[str, Any] | None = None,
+        activation: str | None = None,
+    ):
         self.name, self.path, self.shapes = name, class_path(layer), shapes
         self.config = translated(layer)
-        _check_precision(self.config.pop("dtype", None))
+        if activation is not None:
+            self.config["activation"] = activation
+        self.live = quantizers or {}
+        check_precision(self.config.pop("dtype", None))
         order = takes(layer)
         if len(arrays) != len(order):
             names = ", ".join(weight.name for weight in order) or "no weights"
@@ -65,14 +83,44 @@ class SavedView(LayerView):
     def output_formats(self) -> Formats | None:
         return None
 
+    def quantizer(self, argument: str) -> Quantizer | None:
+        value = self.config.get(argument)
+        if argument in self.live or (isinstance(value, Mapping) and value.get("class_name") in QUANTIZERS):
+            return self.parsed(argument)
+        return None
+
+    def parsed(self, key: str) -> Quantizer | None:
+        """Return the quantizer that stands under a key of the config.
+
+        Raises
+        ------
+        ReadError
+            If it is none that is known, or none that is exact.
+        """
+        try:
+            return parse(self.live.get(key, self.config.get(key)))
+        except QuantizerError as error:
+            raise ReadError(f"its {key}: {error}") from None
+
     @property
     def understood(self) -> frozenset[str]:
         return frozenset({"trainable"})
 
 
-def _check_precision(dtype: Any) -> None:
-    """Refuse layers that compute in another precision, where even small integers are rounded."""
-    if isinstance(dtype, dict):
-        dtype = dtype.get("config", {}).get("name")
+def check_precision(dtype: Any) -> None:
+    """Refuse layers that compute in another precision, where even small integers are rounded.
+
+    Parameters
+    ----------
+    dtype : str, mapping or None
+        What stands in a layer's config: a name, or a policy as late years write it down.
+
+    Raises
+    ------
+    ReadError
+    """
+    if isinstance(dtype, Mapping):
+        policy = dtype.get("config")
+        dtype = policy.get("name", dtype) if isinstance(policy, Mapping) else dtype
     if dtype not in (None, "float32"):
         raise ReadError(f"it computes in {dtype}, and only float32 can be exported; make the model with that policy")

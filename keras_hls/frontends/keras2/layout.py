@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,11 +11,14 @@ from keras_hls.errors import InvalidModel
 from keras_hls.frontends.keras2.hgq_saved import is_proxy
 from keras_hls.frontends.keras2.layer_call import SavedCall
 from keras_hls.frontends.keras2.saved import SEQUENTIAL, SavedLayer, SavedModel
+from keras_hls.frontends.keras2.tf_operations import KINDS, SEVERAL, Operands, Slot
 from keras_hls.frontends.program import Port, Program, Step
 from keras_hls.frontends.view import ReadError
 
 #: A tensor in a config: layer, number of the call, number of the result.
 _Address = tuple[str, int, int]
+#: Results that an operation has at most.
+_MOST_RESULTS = 1 << 12
 #: Layers whose answer depends on a mask that hangs on their input.
 _MASKED = frozenset({"GlobalAveragePooling1D", "Softmax", "Attention", "AdditiveAttention", "MultiHeadAttention"})
 
@@ -30,6 +34,17 @@ def lay_out(saved: SavedModel) -> Program[SavedCall]:
     return _Layout(saved).program()
 
 
+def ports(saved: SavedModel) -> list[Port]:
+    """Return where samples enter a saved model, in its order.
+
+    Raises
+    ------
+    InvalidModel
+        If an input's shape isn't known.
+    """
+    return [_port(layer, saved) for layer in _input_layers(saved.model, saved.where)]
+
+
 @dataclass(frozen=True)
 class _Call:
     """One entry of a layer's inbound nodes.
@@ -41,11 +56,14 @@ class _Call:
         What else it is called with.
     constants : bool
         Whether something that is no tensor stands in a tensor's place.
+    operands : Operands, optional
+        All that an operation is called with; None for a layer.
     """
 
     tensors: tuple[_Address, ...]
     arguments: Mapping[str, Any] = field(default_factory=dict)
     constants: bool = False
+    operands: Operands | None = None
 
 
 class _Layout:
@@ -55,14 +73,15 @@ class _Layout:
         self.saved, self.exact = saved, is_proxy(saved)
         self.steps: list[Step[SavedCall]] = []
         self.masked: set[int] = set()
+        self.integers: set[int] = set()
         self.count = 0
 
     def program(self) -> Program[SavedCall]:
-        model = self.saved.model
-        ports = [_port(layer, self.saved) for layer in _input_layers(model, self.saved.where)]
-        inputs = self.numbers(len(ports))
-        outputs, makers = self.run(model, inputs, "")
-        return Program.of(ports, inputs, outputs, makers, self.steps)
+        entries = ports(self.saved)
+        inputs = self.numbers(len(entries))
+        self.integers = {number for number, port in zip(inputs, entries) if not port.dtype.startswith("float")}
+        outputs, makers = self.run(self.saved.model, inputs, "")
+        return Program.of(entries, inputs, outputs, makers, self.steps)
 
     def numbers(self, count: int) -> tuple[int, ...]:
         """Return numbers for so many new tensors."""
@@ -88,6 +107,9 @@ class _Layout:
         calls = {name: [self._parsed(node, layer) for node in layer.calls] for name, layer in layers.items()}
         firsts = self._first_numbers(model, layers, calls)
         made: dict[_Address, int] = {}
+        results: Counter[tuple[str, int]] = Counter()
+        for name, index, result in _tensors(calls, model):
+            results[name, index] = max(results[name, index], result + 1)
         for address, number in zip(_addresses(model.config.get("input_layers")), inputs, strict=True):
             made[address] = number
         wanted = _addresses(model.config.get("output_layers"))
@@ -110,7 +132,7 @@ class _Layout:
                 stack += reversed(missing)
                 continue
             takes = tuple(made[address] for address in call.tensors)
-            for i, number in enumerate(self._call(layers[name], call, takes, scope)):
+            for i, number in enumerate(self._call(layers[name], call, takes, scope, results[name, index])):
                 made[name, index, i] = number
             if stack[-1] not in made:
                 raise self._odd(f"layer {name!r} has no result number {stack[-1][2]}")
@@ -121,8 +143,7 @@ class _Layout:
     ) -> dict[str, int]:
         """The number of each layer's first call: an inner model may count how it was made itself as its call 0."""
         used: dict[str, set[int]] = {name: set() for name in layers}
-        tensors = [address for entry in calls.values() for call in entry for address in call.tensors]
-        for name, index, _ in (*tensors, *_addresses(model.config.get("output_layers"))):
+        for name, index, _ in _tensors(calls, model):
             used.setdefault(name, set()).add(index)
         firsts = {}
         for name, layer in layers.items():
@@ -135,6 +156,10 @@ class _Layout:
 
     def _parsed(self, node: Any, layer: SavedLayer) -> _Call:
         """Return a call as any year's Keras wrote it."""
+        if layer.kind in KINDS:
+            if isinstance(node, list) and node:
+                return _operation(node)
+            raise self._odd(f"operation {layer.name!r} has a call without arguments")
         tensors: list[_Address] = []
         arguments: dict[str, Any] = {}
         constants = False
@@ -167,7 +192,9 @@ class _Layout:
             raise self._odd(f"layer {layer.name!r} has a call without tensors")
         return _Call(tuple(tensors), arguments, constants)
 
-    def _call(self, layer: SavedLayer, call: _Call, takes: tuple[int, ...], scope: str) -> tuple[int, ...]:
+    def _call(
+        self, layer: SavedLayer, call: _Call, takes: tuple[int, ...], scope: str, results: int = 1
+    ) -> tuple[int, ...]:
         name = f"{scope}{layer.name}"
         problem = _problem(call)
         if layer.is_model and problem is None:
@@ -181,12 +208,19 @@ class _Layout:
             problem = ReadError(
                 "it is given a mask, by a Masking or Embedding layer before it, which no reader takes account of"
             )
-        makes = self.numbers(1)
+        if call.operands is not None and self.integers & set(takes) and layer.config.get("function") != "cast":
+            problem = ReadError(
+                "it is given integers, which it computes with as such; make the input float32, or cast it"
+            )
+        # Of what has several, those that nothing reads needn't be made.
+        several = call.operands is not None and layer.config.get("function") in SEVERAL
+        results = min(results, _MOST_RESULTS) if several else 1
+        makes = self.numbers(results)
         if self.masked & set(takes) or layer.kind == "Masking" or layer.config.get("mask_zero"):
             self.masked |= set(makes)
         arrays = self.saved.weights.get(name, ())
         beyond = self.saved.beyond.get(name, {})
-        found = SavedCall(layer, arrays, call.arguments, beyond, self.exact)
+        found = SavedCall(layer, arrays, call.arguments, beyond, self.exact, call.operands, results)
         self.steps.append(Step(found, name, takes, makes, problem=problem))
         return makes
 
@@ -197,6 +231,34 @@ class _Layout:
 def _problem(call: _Call) -> ReadError | None:
     """Why a call of a layer is no plain inference, if so; an operation's arguments are its reader's matter."""
     return ReadError("it is called with a constant in a tensor's place; make it a layer") if call.constants else None
+
+
+def _tensors(calls: Mapping[str, Sequence[_Call]], model: SavedLayer) -> list[_Address]:
+    """All tensors that anything reads."""
+    taken = [address for entry in calls.values() for call in entry for address in call.tensors]
+    return [*taken, *_addresses(model.config.get("output_layers"))]
+
+
+def _operation(node: Sequence[Any]) -> _Call:
+    """A call of an operation: its first argument, or the list that this is, with all others beside it by name."""
+    tensors: list[_Address] = []
+
+    def operand(value: Any) -> Any:
+        if _is_address(value) and value[0] == "_CONSTANT_VALUE":
+            return value[2]
+        if _is_address(value):
+            tensors.append((str(value[0]), int(value[1]), int(value[2])))
+            return Slot(len(tensors) - 1)
+        if isinstance(value, Mapping):
+            return {key: operand(item) for key, item in value.items()}
+        return [operand(item) for item in value] if isinstance(value, list) else value
+
+    alone = _is_address(node)
+    first = operand(node) if alone else [operand(part) for part in node]
+    beside = node if alone else node[0]
+    others = beside[3] if _is_address(beside) and len(beside) > 3 else {}
+    kwargs = {key: operand(value) for key, value in others.items()}
+    return _Call(tuple(tensors), operands=Operands((first,), kwargs))
 
 
 def _is_address(value: Any) -> bool:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from keras_hls.fixed import Constant, Real
 from keras_hls.frontends.keras2.layer_views import SavedView
-from keras_hls.frontends.keras2.saved import Arrays, SavedLayer
 from keras_hls.frontends.view import ReadError
-from keras_hls.quantizers import Quantizer, QuantizerError, parse
+from keras_hls.quantizers import QUANTIZERS, Quantizer, QuantizerError
 
 #: By weight, the config's key with its quantizer, where that isn't the weight's name with "_quantizer".
 _KEYS = {
@@ -24,31 +20,14 @@ _KERNELS = frozenset(
 )
 #: Layers that quantize what they compute from their weights, which their readers do.
 _FOLDED = frozenset({"qkeras.QConv2DBatchnorm", "qkeras.QDepthwiseConv2DBatchnorm"})
+#: Layers that quantize their kernels as those of an image of one row, which have an axis more: a scale_axis counts it.
+_ALONG_IMAGES = frozenset({"qkeras.QSeparableConv1D"})
 #: What says only how a layer is trained.
 _TRAINING = frozenset({"kernel_range", "bias_range", "depthwise_range", "pointwise_range", "gamma_range", "beta_range"})
 
 
 class QKerasView(SavedView):
-    """A layer of QKeras; a weight without a quantizer is one whose type a pass chooses.
-
-    Parameters
-    ----------
-    layer, name, arrays, shapes
-        As for `SavedView`.
-    quantizers : mapping, optional
-        Live quantizers by the config's keys: their configs leave out some of what they compute.
-    """
-
-    def __init__(
-        self,
-        layer: SavedLayer,
-        name: str,
-        arrays: Arrays,
-        shapes: tuple[tuple[int, ...], ...],
-        quantizers: Mapping[str, Any] | None = None,
-    ):
-        super().__init__(layer, name, arrays, shapes)
-        self._live = quantizers or {}
+    """A layer of QKeras; a weight without a quantizer is one whose type a pass chooses."""
 
     def weight(self, name: str) -> Constant | None:
         values = self.values(name)
@@ -58,6 +37,8 @@ class QKerasView(SavedView):
         if quantizer is None:
             return Real(values)
         try:
+            if self.path in _ALONG_IMAGES and values.ndim > 1:
+                return quantizer.weights(values[None]).map(lambda a: a[0])
             return quantizer.weights(values)
         except QuantizerError as error:
             raise ReadError(f"its {name}: {error}") from None
@@ -69,16 +50,12 @@ class QKerasView(SavedView):
         return _KEYS.get(name, f"{name}_quantizer")
 
     def _quantizer(self, key: str) -> Quantizer | None:
-        try:
-            quantizer = parse(self._live.get(key, self.config.get(key)))
-            return quantizer.kernel() if quantizer is not None and key in _KERNELS else quantizer
-        except QuantizerError as error:
-            raise ReadError(f"its {key}: {error}") from None
+        quantizer = self.parsed(key)
+        return quantizer.kernel() if quantizer is not None and key in _KERNELS else quantizer
 
     def quantizer(self, argument: str) -> Quantizer | None:
         value = self.config.get(argument)
-        # Keras's own activations are known by their plain names.
-        if value is None or (isinstance(value, str) and "(" not in value and not value.startswith("quantized_")):
+        if value is None or (argument not in self.live and isinstance(value, str) and not _is_quantizer(value)):
             return None
         return self._quantizer(argument)
 
@@ -86,3 +63,8 @@ class QKerasView(SavedView):
     def understood(self) -> frozenset[str]:
         quantizers = {key for key in self.config if key.endswith("_quantizer")}
         return super().understood | quantizers | _TRAINING
+
+
+def _is_quantizer(text: str) -> bool:
+    """Whether a text is for a quantizer; Keras's and QKeras's functions are known by their plain names."""
+    return "(" in text or text in QUANTIZERS or text.startswith("quantized_")

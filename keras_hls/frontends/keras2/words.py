@@ -61,8 +61,9 @@ _UNGROUPED = frozenset(
     {f"{kind}Conv{n}D" for kind in ("Depthwise", "Separable") for n in (1, 2)}
     | {f"Conv{n}DTranspose" for n in (1, 2, 3)}
 )
-#: Activations that Keras 3 computes otherwise, by the names under which readers know Keras 2's.
+#: Activations that Keras 3 computes otherwise, by the names under which readers know Keras 2's, and QKeras's.
 _ACTIVATIONS = {"hard_sigmoid": "keras2.hard_sigmoid"}
+_QKERAS_ACTIVATIONS = {"hard_sigmoid": "qkeras.hard_sigmoid"}
 
 
 def class_path(layer: SavedLayer) -> str:
@@ -91,10 +92,17 @@ def translated(layer: SavedLayer) -> dict[str, Any]:
     axis = config.get("axis")
     if kind == "BatchNormalization" and isinstance(axis, list) and len(axis) == 1:
         (config["axis"],) = axis
-    name = config.get("activation")
+    name = _function_name(config.get("activation"))
     if isinstance(name, str):
-        config["activation"] = _ACTIVATIONS.get(name, name)
+        config["activation"] = (_QKERAS_ACTIVATIONS if layer.kind in _QKERAS else _ACTIVATIONS).get(name, name)
     return config
+
+
+def _function_name(value: Any) -> Any:
+    """The name alone of a function that isn't Keras's own, which late years wrap up; any other value as it is."""
+    if isinstance(value, Mapping) and value.get("class_name") == "function":
+        return value.get("config")
+    return value
 
 
 def plain(value: Any) -> Any:

@@ -27,6 +27,20 @@ def check_precision(parts: Collection[Any]) -> None:
         raise ReadError(f"it was quantized by Keras ({', '.join(sorted(modes))}), which no reader takes account of")
 
 
+def check_library(layer: Any) -> None:
+    """Refuse a layer of QKeras that was built on Keras 3, where some of what it does fails and nobody tests the rest.
+
+    Raises
+    ------
+    ReadError
+    """
+    if type(layer).__module__.partition(".")[0] == "qkeras":
+        raise ReadError(
+            "QKeras is made for Keras 2, and was imported on Keras 3; set TF_USE_LEGACY_KERAS=1 before Python starts, and build the"
+            " model with tf_keras"
+        )
+
+
 def check_inference(node: Any) -> None:
     """Refuse a call of a model, or of a layer made of layers, that isn't plain inference.
 

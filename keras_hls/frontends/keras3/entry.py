@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras_hls.errors import InvalidModel
+from keras_hls.frontends.asking import called
 from keras_hls.frontends.keras3.calls import Calls, graph_calls
-from keras_hls.frontends.keras3.keras_calls import called
 from keras_hls.frontends.keras3.layer_views import class_path
 from keras_hls.frontends.keras3.tracing import trace
 from keras_hls.frontends.view import ReadError

@@ -10,10 +10,9 @@ import numpy as np
 
 from keras_hls.errors import InvalidModel
 from keras_hls.frontends.answer_names import answer_names
-from keras_hls.frontends.asking import in_slices, with_attribute
+from keras_hls.frontends.asking import called, in_slices, with_attribute
 from keras_hls.frontends.keras3.entry import Entry
 from keras_hls.frontends.keras3.keras_call import KerasCall
-from keras_hls.frontends.keras3.keras_calls import called
 from keras_hls.frontends.keras3.layer_views import Floats, class_path, to_numpy
 from keras_hls.frontends.keras3.layout import lay_out
 from keras_hls.frontends.program import Program, Step

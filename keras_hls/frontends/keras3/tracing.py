@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from keras_hls.frontends.keras3.calls import Calls, ordered
+from keras_hls.frontends.keras3.checks import check_library
 from keras_hls.frontends.keras3.layer_views import class_path
 from keras_hls.frontends.view import ReadError
 
@@ -37,6 +38,7 @@ def trace(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Calls
     """
     import keras
 
+    check_library(layer)
     with _left_as_it_was(layer):
         flat = keras.tree.flatten((args, dict(kwargs)))
         inputs = tuple(_input(value) for value in flat if isinstance(value, keras.KerasTensor))
