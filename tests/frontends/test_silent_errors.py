@@ -15,7 +15,7 @@ from quantized_models import assert_equal, cast, config, randomize, samples
 
 import keras_hls
 from keras_hls.errors import UnsupportedModel
-from keras_hls.frontends.keras3.keras_calls import called
+from keras_hls.frontends.asking import called
 
 L = keras.layers
 RNG = np.random.default_rng(0)

@@ -10,7 +10,7 @@ from hgq.layers import Quantizer
 
 import keras_hls
 from keras_hls.errors import UnsupportedModel
-from keras_hls.frontends.keras3.keras_calls import called
+from keras_hls.frontends.asking import called
 
 L = keras.layers
 IMAGE_LAYER = next(c for c in L.RandomFlip.__mro__ if c.__name__ == "BaseImagePreprocessingLayer")

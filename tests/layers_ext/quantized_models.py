@@ -10,7 +10,7 @@ from hgq.layers import Quantizer
 from hgq.quantizer.internal import FixedPointQuantizerKIF
 
 import keras_hls
-from keras_hls.frontends.keras3.keras_calls import called
+from keras_hls.frontends.asking import called
 
 
 def config(place="datalane", rounding="RND", overflow="SAT"):

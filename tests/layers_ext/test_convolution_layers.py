@@ -16,8 +16,8 @@ from quantized_models import assert_equal, config, randomize
 import keras_hls
 from keras_hls.errors import InvalidModel, UnsupportedModel
 from keras_hls.fixed import Constant, Fixed, Formats, Real
+from keras_hls.frontends.asking import called
 from keras_hls.frontends.keras3 import live_model
-from keras_hls.frontends.keras3.keras_calls import called
 from keras_hls.graph import Input
 from keras_hls.layers_ext import READERS
 from keras_hls.layers_ext.convolution import Convolution
