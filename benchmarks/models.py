@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import data, float_networks, hgq2_networks, hgq_networks, qkeras_networks
+from benchmarks import data, float_networks, hgq2_networks, hgq_networks, libraries, qkeras_networks
 from benchmarks.data import Data, Floats
-from benchmarks.libraries import HGQ, HGQ2, KERAS2, KERAS3, QKERAS, Library, installed
+from benchmarks.libraries import HGQ, HGQ2, KERAS2, KERAS3, QKERAS, Library
 
 #: Holds for every network with quantizers: in percent, and in bits.
 EXACT = {"equal_keras": 100.0, "emulator_csim_bits": 0.0, "emulator_keras_bits": 0.0}
@@ -81,7 +81,7 @@ class Case:
     def lacks(self) -> str:
         """What it needs and this environment hasn't; empty if it can be measured here."""
         library = () if self.library.here else (str(self.library),)
-        return " and ".join([*library, *(package for package in self.requires if not installed(package))])
+        return " and ".join([*library, *(package for package in self.requires if not libraries.installed(package))])
 
 
 def _some_too_large(x: Floats) -> Floats:
