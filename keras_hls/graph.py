@@ -301,6 +301,26 @@ def infer(node: Node, inputs: Iterable[TensorType], op: Op | None = None) -> Ten
         return kind if node.keeps is None else Quantization(Formats.of(node.keeps), kind).type
 
 
+class Names:
+    """Names of nodes: those that are taken, and free ones.
+
+    Parameters
+    ----------
+    taken : iterable of str
+    """
+
+    def __init__(self, taken: Iterable[str] = ()):
+        self._taken = set(taken)
+
+    def free(self, wish: str) -> str:
+        """Take a name, and return it: the wish, or with the first number behind it with which it is free."""
+        name, count = wish, 1
+        while name in self._taken:
+            name, count = f"{wish}_{count}", count + 1
+        self._taken.add(name)
+        return name
+
+
 def _inferred(op: Op, inputs: tuple[TensorType, ...]) -> TensorType:
     """What an op infers; for the same types it isn't asked again, as each pass that changes little does."""
     last: tuple[tuple[TensorType, ...], TensorType] | None = vars(op).get("_inferred")

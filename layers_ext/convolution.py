@@ -112,6 +112,8 @@ class Convolution(Op):
         )
         if any(len(column) != len(spatial) for column in columns):
             raise ValueError(f"strides, dilation and padding must be {len(spatial)} numbers each, one a spatial axis")
+        if min(min(column) for column in (columns[2], columns[3], columns[6])) < 1:
+            raise ValueError("strides and dilation must be 1 or more")
         found = tuple(Window(*numbers) for numbers in zip(*columns))
         for window in found:
             if window.outputs < 1:

@@ -7,7 +7,7 @@ import pytest
 
 from keras_hls.errors import HLSError, InvalidModel, InvalidOption, TooWide
 from keras_hls.fixed import Constant, Fixed, Formats, TensorType
-from keras_hls.graph import Graph, Input, Node, check_plan, infer
+from keras_hls.graph import Graph, Input, Names, Node, check_plan, infer
 from keras_hls.layers_ext.activation import ReLU
 from keras_hls.layers_ext.dense import Dense
 from keras_hls.layers_ext.merge import Add
@@ -78,6 +78,11 @@ def test_types_follow_the_operations(diamond):
 def test_broken_graphs_are_refused(nodes, outputs, text):
     with pytest.raises(HLSError, match=text):
         graph(*nodes, outputs=outputs).verify()
+
+
+def test_free_names():
+    names = Names(["a", "a_1", "b"])
+    assert [names.free(wish) for wish in ("a", "a", "b", "c", "c", "a_1")] == ["a_2", "a_3", "b_1", "c", "c_1", "a_1_1"]
 
 
 def test_every_output_has_a_name():

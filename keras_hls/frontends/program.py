@@ -48,6 +48,8 @@ class Call(ABC):
         The first words of the classes that its model can hold.
     quantized : str
         How the path of a layer with quantizers begins, before the name of Keras's own.
+    checked : bool
+        Whether its library has checked its arguments; those that a file holds may be anything.
     """
 
     path: str
@@ -56,6 +58,7 @@ class Call(ABC):
     knows_shapes: bool
     libraries: ClassVar[tuple[str, ...]]
     quantized: ClassVar[str]
+    checked: ClassVar[bool] = True
 
     @abstractmethod
     def check(self, read: Reader) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from keras_hls.fixed import Constant, FloatArray, Formats
-from keras_hls.graph import Graph, Input, Node
+from keras_hls.graph import Graph, Input, Names, Node
 from keras_hls.op import Op, reals
 from keras_hls.options import identifier
 from keras_hls.quantizers import Quantizer
@@ -113,18 +113,14 @@ class Builder:
 
     def __init__(self) -> None:
         self._nodes: list[Node] = []
-        self._names: set[str] = set()
+        self._names = Names()
         #: By node; None where it, or what it takes, has none.
         self._shapes: dict[str, tuple[int, ...] | None] = {}
         self.notes: list[str] = []
 
     def add(self, op: Op, *inputs: Ref, name: str, layer: str = "") -> Ref:
         """Append an operation; its name is made unique and an identifier."""
-        base = identifier(name)
-        unique, count = base, 1
-        while unique in self._names:
-            unique, count = f"{base}_{count}", count + 1
-        self._names.add(unique)
+        unique = self._names.free(identifier(name))
         self._nodes.append(Node(unique, op, tuple(ref.name for ref in inputs), layer))
         return Ref(unique)
 

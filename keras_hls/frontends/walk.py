@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from keras_hls.errors import InvalidData, TooWide, UnsupportedModel, did_you_mean, without_quantizers
+from keras_hls.errors import HLSError, InvalidData, TooWide, UnsupportedModel, did_you_mean, without_quantizers
 from keras_hls.fixed import Constant, Fixed, Formats
 from keras_hls.frontends.answer_names import answer_names
 from keras_hls.frontends.program import Call, Program, Step
@@ -96,6 +96,12 @@ class _Walk:
             self.problems[step.layer] = f"{step.layer!r} ({step.call.path}): {reason}"
             if isinstance(error, Untrained):
                 self.untrained.append(self.problems[step.layer])
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            if step.call.checked or isinstance(error, HLSError):
+                raise
+            what = f"it lacks {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
+            reason = f"its arguments or weights can't be used ({what}); was the file edited?"
+            self.problems[step.layer] = f"{step.layer!r} ({step.call.path}): {reason}"
         return [None] * len(step.makes)
 
     def _reader(self, step: Step[Any]) -> Reader:

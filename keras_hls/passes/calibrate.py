@@ -25,7 +25,7 @@ from keras_hls.fixed import (
     Real,
     TensorType,
 )
-from keras_hls.graph import Graph, Input, Node, Place, infer, named, settle
+from keras_hls.graph import Graph, Input, Names, Node, Place, infer, named, settle
 from keras_hls.op import Op, op_fields, reals, with_weights
 from keras_hls.passes.fitting_types import constant, holding, significant
 from keras_hls.passes.input_casts import Caster, cast_inputs
@@ -107,6 +107,7 @@ class _Calibration:
     ):
         self.source, self.precision, self.caster = graph, precision, caster
         self.nodes: list[Node] = []
+        self.names = Names(node.name for node in graph)
         self.types: dict[str, TensorType] = {}
         #: Raw integers of the samples at each node that is still read, as narrow as they fit; no entries without samples.
         self.values: dict[str, npt.NDArray[Any]] = {}
@@ -256,7 +257,7 @@ class _Calibration:
         # Of what is finer than that altogether, nothing is left.
         width = max(kind.width - kind.frac + finest, 0)
         formats = Formats(np.asarray(kind.signed), np.asarray(width), np.asarray(width - finest), "RND", "SAT")
-        return Node(f"{node.name}_coarser{i}", self.caster(formats), (name,), node.layer)
+        return Node(self.names.free(f"{node.name}_coarser{i}"), self.caster(formats), (name,), node.layer)
 
     def _with_constants(self, node: Node, finest: int) -> Op:
         def chosen(name: str, real: Real) -> Constant:
@@ -286,7 +287,7 @@ class _Calibration:
         if to is None:
             return name
         place = "input" if len(node.inputs) == 1 else f"input{i}"
-        cast = Node(f"{node.name}_{place}", self.caster(Formats.of(to)), (name,), node.layer)
+        cast = Node(self.names.free(f"{node.name}_{place}"), self.caster(Formats.of(to)), (name,), node.layer)
         self._add(cast)
         return cast.name
 
@@ -294,7 +295,7 @@ class _Calibration:
         if given is None and not self.follows:
             return
         formats = Formats.of(given or self._observed(node.name, self.precision.bits))
-        cast = Node(f"{node.name}_result", self.caster(formats), (node.name,), node.layer)
+        cast = Node(self.names.free(f"{node.name}_result"), self.caster(formats), (node.name,), node.layer)
         self._add(cast)
         if given is not None:
             self.given.add(cast.name)

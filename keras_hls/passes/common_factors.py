@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from keras_hls.fixed import TensorType
-from keras_hls.graph import Graph, Node
+from keras_hls.graph import Graph, Names, Node
 from keras_hls.op import Op, Plan
 
 #: By how much multipliers must shrink for a multiplication more behind each sum, which comes with a stage of delay.
@@ -23,16 +23,13 @@ def take_out_factors(graph: Graph) -> Graph:
         dense of 24-bit weights -> y    =>    dense of 4-bit weights -> times a 24-bit number, plus bias -> y
     """
     nodes: list[Node] = []
-    names = {node.name for node in graph}
+    names = Names(node.name for node in graph)
     for node in graph:
         split = _split(graph, node)
         if split is None:
             nodes.append(node)
             continue
-        sums = f"{node.name}_sums"
-        while sums in names:
-            sums += "_"
-        names.add(sums)
+        sums = names.free(f"{node.name}_sums")
         first, then = split
         # Who reads the node, or looks for a layer's answer there, finds the same value.
         nodes += [replace(node, name=sums, op=first), replace(node, op=then, inputs=(sums,))]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from keras_hls.fixed import BoolArray, Constant, TensorType
-from keras_hls.graph import Graph, Input, Node, Place
+from keras_hls.graph import Graph, Input, Names, Node, Place
 from keras_hls.op import Needs, Op
 from keras_hls.wires import Channels, Known
 
@@ -53,7 +53,7 @@ class _Channels:
         self.nodes: list[Node] = []
         #: Nodes that have some channels of another one: by its name and the channels.
         self.views: dict[tuple[str, bytes], str] = {}
-        self.taken = {node.name for node in graph}
+        self.names = Names(node.name for node in graph)
 
     def _types(self, node: Node) -> tuple[TensorType, ...]:
         return self.before.input_types(node)
@@ -136,16 +136,9 @@ class _Channels:
             else:
                 values = Constant(kind.low.reshape(-1, kind.channels)[0], kind.frac)
                 op, inputs = Channels.between(self.needs[name].made, channels, same, values), (name,)
-            self.nodes.append(Node(self._free(f"{name}_channels"), op, inputs, node.layer))
+            self.nodes.append(Node(self.names.free(f"{name}_channels"), op, inputs, node.layer))
             self.views[key] = self.nodes[-1].name
         return self.views[key]
-
-    def _free(self, wish: str) -> str:
-        count, name = 1, wish
-        while name in self.taken:
-            count, name = count + 1, f"{wish}_{count}"
-        self.taken.add(name)
-        return name
 
 
 def _constant(kind: TensorType, channels: BoolArray) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_hls.fixed import FloatArray, Formats, Real
-from keras_hls.graph import Graph, Input, Node, Place
+from keras_hls.graph import Graph, Input, Names, Node, Place
 from keras_hls.op import Op
 from keras_hls.passes.fitting_types import holding
 from keras_hls.passes.input_types import type_inputs
@@ -32,6 +32,7 @@ def cast_inputs(
     #: For each input, the cast's name and who reads it instead; "" for an output.
     instead: dict[str, tuple[str, set[str]]] = {}
     nodes = []
+    names = Names(node.name for node in graph)
     for i, node in enumerate(graph.inputs):
         if not moved.plain[node.name] or getattr(node.op, "port", None) is not None:
             continue
@@ -42,7 +43,7 @@ def cast_inputs(
             formats = _ranges(samples[i], precision.bits, _factors(graph, readers))
         else:
             formats = Formats.of(given)
-        cast = Node(f"{node.name}_cast", caster(formats), (node.name,), node.layer)
+        cast = Node(names.free(f"{node.name}_cast"), caster(formats), (node.name,), node.layer)
         instead[node.name] = (cast.name, readers)
         nodes.append(cast)
     rest = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from keras_hls.graph import Graph, Input, Node, Place
+from keras_hls.graph import Graph, Input, Names, Node, Place
 from keras_hls.op import Op
 from keras_hls.passes.smallest_cut import Cut
 
@@ -180,7 +180,7 @@ class _Layout:
         for source, order in self._permutations(self.orders):
             needed.setdefault(source, []).append(order)
         names = {(node.name, self.orders[node.name]): node.name for node in self.nodes}
-        taken = {node.name for node in self.before}
+        free = Names(node.name for node in self.before)
         nodes: list[Node] = []
         for node in self.nodes:
             inputs = [names[source, _then(seen, self.orders[node.name])] for source, seen in self.uses[node.name]]
@@ -188,7 +188,7 @@ class _Layout:
             assert op is not None
             nodes.append(replace(node, op=op, inputs=tuple(inputs)))
             for order in needed.get(node.name, ()):
-                nodes.append(self._permute(node, order, taken))
+                nodes.append(self._permute(node, order, free))
                 names[node.name, order] = nodes[-1].name
         places = {
             name: Place(source, _then(_inverse(self.orders[source]), order))
@@ -197,7 +197,7 @@ class _Layout:
         outputs = tuple(names[leaf] for leaf in self.leaves)
         return replace(self.before.moved(places), nodes=tuple(nodes), outputs=outputs)
 
-    def _permute(self, node: Node, order: Axes, taken: set[str]) -> Node:
+    def _permute(self, node: Node, order: Axes, names: Names) -> Node:
         """A permutation of a node's result; one that was there before keeps its name."""
         axes = _then(_inverse(self.orders[node.name]), order)
         pattern = self.patterns[len(axes)]
@@ -205,8 +205,4 @@ class _Layout:
         assert op is not None
         if (old := self.permutes.get((node.name, order))) is not None:
             return replace(old, op=op, inputs=(node.name,))
-        count, name = 1, f"{node.name}_permuted"
-        while name in taken:
-            count, name = count + 1, f"{node.name}_permuted_{count}"
-        taken.add(name)
-        return Node(name, op, (node.name,), node.layer)
+        return Node(names.free(f"{node.name}_permuted"), op, (node.name,), node.layer)

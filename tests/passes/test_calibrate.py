@@ -1,5 +1,7 @@
 """Types for what a model leaves open: from samples, or as the user says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,17 @@ def test_more_bits_are_nearer(bits, off):
         for name in ("kernel", "bias"):
             if isinstance(constant := getattr(node.op, name, None), Constant):
                 assert constant.type.hull.width <= bits
+
+
+def test_layers_may_have_any_name():
+    """Also those that casts would have; a Sequential model of Keras 2 calls its input by its first layer: "a_input"."""
+    taken = [node.name for node in calibrated(mlp()) if node.name not in {n.name for n in mlp()}]
+    for name in [*taken, "a_input", "b_input", "b_coarser0"]:
+        whole = mlp()
+        nodes = [replace(node, name=name if node.name == "a_relu" else node.name) for node in whole]
+        nodes[-1] = replace(nodes[-1], inputs=(name,))
+        renamed = calibrated(Graph(tuple(nodes), whole.outputs, whole.output_names)).verify()
+        assert np.array_equal(run(renamed, X), run(calibrated(whole), X))
 
 
 def test_it_says_which_layers_it_chose_types_for():

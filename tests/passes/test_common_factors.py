@@ -102,7 +102,7 @@ def test_what_comes_behind_another_split_is_split_as_well_and_names_stay_unique(
     split = take_out_factors(Graph(nodes, ("d_sums",), ("o",))).verify()
     assert [(node.name, node.layer) for node in split] == [
         ("x", ""),
-        ("d_sums_", "a"),
+        ("d_sums_1", "a"),
         ("d", "a"),
         ("d_sums_sums", "b"),
         ("d_sums", "b"),

@@ -14,6 +14,7 @@ from keras_hls.frontends.keras2.hgq_proxy import PROXY_CLASSES, ProxyView
 from keras_hls.frontends.keras2.hgq_weights import named_weights
 from keras_hls.frontends.keras2.layer_views import check_precision
 from keras_hls.frontends.keras2.saved import Arrays, SavedLayer, SavedModel, leaves
+from keras_hls.frontends.keras2.weight_shapes import check_shapes
 from keras_hls.frontends.keras2.words import translated
 from keras_hls.frontends.view import LayerView
 
@@ -59,6 +60,7 @@ def saved_view(
     config = translated(layer)
     check_precision(config.get("dtype"))
     weights = named_weights(layer.kind, config, arrays)
+    check_shapes(layer.kind, config, weights)
     if layer.kind in PROXY_CLASSES:
         return ProxyView(name, layer.kind, config, weights, shapes)
 

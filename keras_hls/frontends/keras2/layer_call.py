@@ -42,6 +42,7 @@ class SavedCall(Call):
 
     libraries = ("keras", "qkeras", "HGQ", "binary")
     quantized = "qkeras.Q"
+    checked = False
 
     layer: SavedLayer
     arrays: Arrays

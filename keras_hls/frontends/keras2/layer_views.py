@@ -11,6 +11,7 @@ from keras_hls.fixed import Constant, Formats, Real
 from keras_hls.frontends.keras2.functions import Floats, function_of
 from keras_hls.frontends.keras2.saved import Arrays, SavedLayer
 from keras_hls.frontends.keras2.weight_order import takes
+from keras_hls.frontends.keras2.weight_shapes import check_shapes
 from keras_hls.frontends.keras2.words import class_path, translated
 from keras_hls.frontends.numbers import finite
 from keras_hls.frontends.view import LayerView, ReadError
@@ -62,6 +63,7 @@ class SavedView(LayerView):
             names = ", ".join(weight.name for weight in order) or "no weights"
             raise ReadError(f"it takes {names}, but the weights hold {len(arrays)} arrays for it")
         self.arrays = {weight.name: array for weight, array in zip(order, arrays)}
+        check_shapes(layer.kind, layer.config, self.arrays)
 
     def weight(self, name: str) -> Constant | None:
         values = self.values(name)
