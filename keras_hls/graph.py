@@ -54,7 +54,7 @@ class Input(Op):
         return lambda raw: raw
 
     def work(self, *inputs: TensorType, plan: Plan) -> Work:
-        return Work((), ())
+        return Work()
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel | None:
         return None

@@ -72,22 +72,44 @@ class Unit:
 
 
 @dataclass(frozen=True)
+class Step:
+    """Units that work side by side, at one depth of an operation.
+
+    Parameters
+    ----------
+    units : tuple of Unit
+        The next step waits for the slowest of them.
+    passing : int
+        Bits of values that later steps take and none of these units makes: where a clock edge falls behind the step,
+        registers hold them beside its results.
+    """
+
+    units: tuple[Unit, ...]
+    passing: int = 0
+
+
+@dataclass(frozen=True)
 class Work:
     """What an operation needs for one sample.
 
     Parameters
     ----------
-    units : tuple of Unit
-        The hardware that exists side by side.
-    depth : tuple of Unit
-        One unit for each step of the longest path through it, in order: what a clock period has to be cut into.
+    steps : tuple of Step
+        The hardware in the order in which values pass it: what clock periods have to be cut into.
     interval : int
         Cycles until the next sample can start.
+    beside : tuple of Unit
+        Hardware that no value has to pass: registers of running sums, and the choice of what is worked on.
     """
 
-    units: tuple[Unit, ...]
-    depth: tuple[Unit, ...]
+    steps: tuple[Step, ...] = ()
     interval: int = 1
+    beside: tuple[Unit, ...] = ()
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        """All that exists side by side in the hardware."""
+        return (*(unit for step in self.steps for unit in step.units), *self.beside)
 
     def modulo(self, bits: int) -> Work:
         """Return the work if only so many low bits of the result are made: no sum is wider, nor is what is held or chosen."""
@@ -96,7 +118,8 @@ class Work:
             kept = unit.kind in ("add", "select", "register")
             return replace(unit, widths=tuple(min(width, bits) for width in unit.widths)) if kept else unit
 
-        return replace(self, units=tuple(map(cut, self.units)), depth=tuple(map(cut, self.depth)))
+        steps = tuple(replace(step, units=tuple(map(cut, step.units))) for step in self.steps)
+        return replace(self, steps=steps, beside=tuple(map(cut, self.beside)))
 
 
 @dataclass(frozen=True)

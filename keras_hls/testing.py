@@ -210,8 +210,8 @@ def _check_work(case: Case, inputs: list[IntArray], output: IntArray) -> None:
         assert all(u.count > 0 and min(u.widths) >= 0 for u in work.units), f"{name}: a unit counts nothing"
         if case.op.wiring:
             assert not work.units, f"{name}: wiring needs no hardware"
-        assert bool(work.units) >= bool(work.depth), f"{name}: a path through hardware that isn't there"
-        assert work.depth or all(u.kind in ("register", "memory") for u in work.units), f"{name}: no path through it"
+        assert all(step.units and step.passing >= 0 for step in work.steps), f"{name}: a step without hardware"
+        assert work.steps or not work.units, f"{name}: hardware that no value passes"
         assert work.units or _is_wired(inputs, output), (
             f"{name}: its answer takes more than wires, but no work is there"
         )

@@ -36,7 +36,7 @@ class Known(Op):
         return (1,)
 
     def work(self, *inputs: TensorType, plan: Plan) -> Work:
-        return Work((), ())
+        return Work()
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         return Kernel("known", "channels", {"size": self.value.raw.size}, {"values": self.value.map(np.ravel)})
@@ -132,7 +132,7 @@ class Channels(Op):
         return (1,)
 
     def work(self, *inputs: TensorType, plan: Plan) -> Work:
-        return Work((), ())
+        return Work()
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         (x,) = inputs

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_hls.fixed import BoolArray, IntArray, TensorType
-from keras_hls.layers_ext.counting import units
+from keras_hls.layers_ext.counting import in_turn, units
 from keras_hls.layers_ext.piecewise import Piecewise
 from keras_hls.layers_ext.qkeras_quantizer import quantized
 from keras_hls.layers_ext.reading import Builder, LayerView, ReadError, Ref, reads
 from keras_hls.layers_ext.table import Function
-from keras_hls.op import Kernel, Op, Plan, Unit, Work
+from keras_hls.op import Kernel, Op, Plan, Work
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +53,7 @@ class ReLU(Op):
         (x,) = inputs
         # The sign bit decides, so nothing is compared; what is never negative, or always, needs nothing.
         chosen = self.infer(x).widths[(x.low < 0) & (x.high > 0)]
-        found = units("select", chosen)
-        return Work(tuple(found), (Unit("select", 1, (int(chosen.max()),)),) if chosen.size else ())
+        return in_turn(units("select", chosen))
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         return Kernel("relu", "relu", {"size": inputs[0].size})

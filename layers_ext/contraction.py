@@ -10,8 +10,9 @@ import numpy as np
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, BoolArray, IntArray, TensorType
+from keras_hls.layers_ext.counting import in_turn, sum_steps
 from keras_hls.layers_ext.exact_matmul import exact_type, matmul
-from keras_hls.layers_ext.products import count_terms, minus_a_shift, multipliers, unrolled_work, width_counts
+from keras_hls.layers_ext.products import multipliers, width_counts
 from keras_hls.op import Kernel, Needs, Op, Plan, Unit, Work
 
 #: Products whose intervals are looked at together; more would only take more memory.
@@ -93,9 +94,7 @@ class Product(Op):
             if min(pair)
         ]
         known = [*_by_constants(first, second), *_by_constants(second, first)]
-        terms = count_terms(*_terms(a, b))
-        whole = unrolled_work(variable or known, terms, widths)
-        return Work((*whole.units, *(known if variable else ())), whole.depth)
+        return Work((*in_turn([*variable, *known]).steps, *sum_steps(_terms(a, b), widths)))
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         sizes = dict(zip(("groups", "rows", "terms", "columns"), self._sizes(*inputs)))
@@ -118,13 +117,12 @@ def _by_constants(x: TensorType, y: TensorType) -> list[Unit]:
     return multipliers(counts, constants)
 
 
-def _terms(a: TensorType, b: TensorType) -> tuple[IntArray, IntArray, IntArray]:
-    """For each sum: products that vary, those of them that are minus a shift, and the sum of the others."""
+def _terms(a: TensorType, b: TensorType) -> IntArray:
+    """How many numbers each sum is made of: products that vary, and the sum of the others."""
     varies = [x.widths > 0 for x in (a, b)]
     known = [np.where(v, 0, x.low) for v, x in zip(varies, (a, b))]
     # Floats count exactly, and faster.
     va, vb = (v.astype(np.float64) for v in varies)
     ca, cb = ((k != 0).astype(np.float64) for k in known)
-    na, nb = (minus_a_shift(k).astype(np.float64) for k in known)
     products = va @ vb + va @ cb + ca @ vb
-    return products.astype(np.int64), (va @ nb + na @ vb).astype(np.int64), known[0] @ known[1]
+    return products.astype(np.int64) + (known[0] @ known[1] != 0)

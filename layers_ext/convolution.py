@@ -14,22 +14,22 @@ import numpy as np
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, BoolArray, Constant, IntArray, TensorType, trailing_zeros
 from keras_hls.layers_ext.convolution_tables import latency_kernel, resource_kernel
+from keras_hls.layers_ext.counting import csd_digits
 from keras_hls.layers_ext.exact_matmul import exact_type
 from keras_hls.layers_ext.folded_weights import common_factors, same_everywhere, scaled_weights, with_known
 from keras_hls.layers_ext.products import (
     aligned,
-    count_terms,
-    minus_a_shift,
     multipliers,
     reuse_factors,
     shared_work,
+    sums_of_products,
     unrolled_work,
     width_counts,
 )
 from keras_hls.layers_ext.scale import Scale
 from keras_hls.layers_ext.sliding_products import SlidingProducts
 from keras_hls.layers_ext.windows import Window
-from keras_hls.op import Kernel, Needs, Op, Plan, Work
+from keras_hls.op import Kernel, Needs, Op, Plan, Step, Work
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,19 +235,42 @@ class Convolution(Op):
             return shared_work(
                 self._n_in, self._outputs, widest, y.size // self._outputs, plan.reuse_factor, self.groups
             )
-        return unrolled_work(multipliers(*self._multiples(x)), self._terms(x), y.widths)
+        counts, constants = self._multiples(x)
+        shifts = csd_digits(constants) == 1
+        shifted = int((counts[shifts] @ np.arange(counts.shape[1])).sum())
+        return unrolled_work(multipliers(counts, constants), min(shifted, int(x.widths.sum())), self._sums(x, y))
 
-    def _terms(self, x: TensorType) -> IntArray:
-        """How many numbers each output is the sum of: products of elements that vary, and a constant."""
+    def _sums(self, x: TensorType, y: TensorType) -> list[Step]:
+        """The adders of all outputs; windows that see pixels of the same types are counted at once."""
         kernel, bias, _ = aligned(x, self.kernel, self.bias)
-        varies = x.widths > 0
-        # What is neither too many to count nor, multiplied, beyond the exact sums.
-        dtype = exact_type(max(self._reach(x, kernel, bias), self._n_in))
-        images = (varies, varies, np.where(varies, 0, x.low))
-        kernels = (kernel != 0, minus_a_shift(kernel), kernel)
-        sums = (self._slide(x, k, dtype)(image[None])[0].astype(np.int64) for image, k in zip(images, kernels))
-        products, negated, known = sums
-        return count_terms(products, negated, known + bias)
+        ends = np.concatenate([x.low.reshape(-1, x.channels), x.high.reshape(-1, x.channels)], 1)
+        # The last is padding.
+        pixels, which = np.unique(np.concatenate([ends, np.zeros_like(ends[:1])]), axis=0, return_inverse=True)
+        seen = which.reshape(-1)[self._pixels(x)]
+        kinds, first, times = np.unique(seen, axis=0, return_index=True, return_counts=True)
+        # Of each tap and each of a group's channels, for its outputs: [taps * channels of a group, kinds, outputs].
+        per_group = self._outputs // self.groups
+        low, high = (
+            np.repeat(part.reshape(*kinds.shape, self.groups, self._inputs), per_group, 2)
+            .transpose(1, 3, 0, 2)
+            .reshape(-1, len(kinds), self._outputs)
+            for part in np.split(pixels[kinds], 2, -1)
+        )
+        weights = kernel.reshape(-1, 1, self._outputs)
+        known = (np.where(low == high, low, 0) * weights).sum(0) + bias
+        return sums_of_products(low, high, weights, known, y.widths.reshape(-1, self._outputs)[first], times)
+
+    def _pixels(self, x: TensorType) -> IntArray:
+        """Which pixel each tap of each output's window sees, [outputs, taps]; the one behind the last is padding."""
+        sizes = x.shape[:-1]
+        found = np.zeros((1, 1), np.int64)
+        outside = np.zeros((1, 1), bool)
+        for window, size in zip(self.windows(x), sizes):
+            taps = window.taps()
+            rows, columns = len(found) * len(taps), found.shape[1] * taps.shape[1]
+            found = (found[:, None, :, None] * size + taps[:, None, :][None]).reshape(rows, columns)
+            outside = (outside[:, None, :, None] | (taps < 0)[:, None, :][None]).reshape(rows, columns)
+        return np.where(outside, prod(sizes), found)
 
     def _multiples(self, x: TensorType) -> tuple[IntArray, IntArray]:
         """The constants that elements of the image are multiplied by, and how many elements of each width each of them has.

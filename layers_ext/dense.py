@@ -11,21 +11,21 @@ import numpy as np
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, BoolArray, Constant, IntArray, TensorType, trailing_zeros
 from keras_hls.layers_ext.activation import activate
+from keras_hls.layers_ext.counting import csd_digits
 from keras_hls.layers_ext.exact_matmul import exact_type, matmul
 from keras_hls.layers_ext.folded_weights import common_factors, same_everywhere, scaled_weights, with_known
 from keras_hls.layers_ext.products import (
     aligned,
-    count_terms,
-    minus_a_shift,
     multipliers,
     reuse_factors,
     shared_work,
+    sums_of_products,
     unrolled_work,
     width_counts,
 )
 from keras_hls.layers_ext.reading import Builder, LayerView, ReadError, Ref, reads
 from keras_hls.layers_ext.scale import Scale
-from keras_hls.op import Kernel, Needs, Op, Plan, Work
+from keras_hls.op import Kernel, Needs, Op, Plan, Step, Work
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,22 +139,23 @@ class Dense(Op):
             widest = (int(x.widths.max(initial=0)), self.kernel.type.hull.width, int(y.widths.max(initial=0)))
             return shared_work(self.n_in, self.n_out, widest, positions, plan.reuse_factor)
         widths = x.widths.reshape(positions, self.n_in)
-        live = widths > 0
         used = (self.kernel.raw != 0) & (widths.max(0, initial=0) > 0)[:, None]
         # One multiplier serves all outputs that take the same multiple of an input.
         rows, columns = np.nonzero(used)
-        values = self.kernel.raw[rows, columns]
-        pairs = np.unique(np.stack([rows, values], 1), axis=0)
+        pairs = np.unique(np.stack([rows, self.kernel.raw[rows, columns]], 1), axis=0)
         multiplies = multipliers(width_counts(widths)[pairs[:, 0]], pairs[:, 1])
-        terms = self._terms(x, live)
-        return unrolled_work(multiplies, terms, y.widths.reshape(terms.shape))
+        shifted = np.unique(pairs[csd_digits(pairs[:, 1]) == 1, 0])
+        return unrolled_work(multiplies, int(widths[:, shifted].sum()), self._sums(x, y))
 
-    def _terms(self, x: TensorType, live: BoolArray) -> IntArray:
-        """How many numbers each output is the sum of, by position: products of inputs that vary, and a constant."""
+    def _sums(self, x: TensorType, y: TensorType) -> list[Step]:
+        """The adders of all outputs; positions whose inputs have the same types are counted at once."""
         kernel, bias, _ = aligned(x, self.kernel, self.bias)
-        varies = live.astype(np.int64)
-        known = np.where(live, 0, x.low.reshape(live.shape)) @ kernel + bias
-        return count_terms(varies @ (kernel != 0), varies @ minus_a_shift(kernel), known)
+        rows = np.concatenate([x.low.reshape(-1, self.n_in), x.high.reshape(-1, self.n_in)], 1)
+        rows, first, times = np.unique(rows, axis=0, return_index=True, return_counts=True)
+        low, high = rows[:, : self.n_in], rows[:, self.n_in :]
+        known = np.where(low == high, low, 0) @ kernel + bias
+        most = y.widths.reshape(-1, self.n_out)[first]
+        return sums_of_products(low.T[..., None], high.T[..., None], kernel[:, None], known, most, times)
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         (x,) = inputs

@@ -18,10 +18,10 @@ from keras_hls.fixed import (
     shift_left,
     trailing_zeros,
 )
-from keras_hls.layers_ext.counting import units
+from keras_hls.layers_ext.counting import by_kind, units
 from keras_hls.layers_ext.quantize import Quantize
 from keras_hls.layers_ext.reading import Builder, LayerView, ReadError, Ref, reads
-from keras_hls.op import Kernel, Needs, Op, Plan, Unit, Work
+from keras_hls.op import Kernel, Needs, Op, Plan, Work
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +78,7 @@ class Lookup(Op):
         last = np.ldexp(float(len(self.rows.raw) - 1), x.frac)
         outside = ((x.low < 0) | (x.high > last)) & live.any(-1)
         clamps = [*units("compare", x.widths[outside]), *units("select", x.widths[outside])]
-        depth = [Unit(u.kind, 1, u.widths) for u in (*clamps[-1:], *found[-1:])]
-        return Work((*clamps, *found), tuple(depth))
+        return by_kind([*clamps, *found])
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         (x,) = inputs

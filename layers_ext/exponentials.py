@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, Constant, IntArray, TensorType, bit_length
 from keras_hls.layers_ext.axis_runs import TAKEN, Runs
-from keras_hls.layers_ext.counting import tree_depth
-from keras_hls.op import Unit
+from keras_hls.layers_ext.counting import extreme_steps, in_turn, sum_steps, tree_depth
+from keras_hls.op import Step, Unit
 
 
 def distance_ends(x: TensorType, runs: Runs) -> tuple[IntArray, IntArray]:
@@ -124,24 +124,24 @@ class Exponentials:
         return {"coarse": Constant(coarse, 0), "fine": Constant(fine, 0)}
 
     @property
-    def units(self) -> tuple[Unit, ...]:
-        """The hardware, in the order in which a value passes it."""
+    def steps(self) -> tuple[Step, ...]:
+        """The hardware, up to the sums."""
         n, groups = self.runs.count, self.runs.groups
         wide, entry = self.x.hull.width, self.frac + 1
         index = self.span.bit_length()
-        return (
-            Unit("compare", groups * (n - 1), (wide,)),
-            Unit("select", groups * (n - 1), (wide,)),
-            Unit("add", self.x.size, (index + 1,)),
-            Unit("table", self.x.size, (max(index - self.split, 1), entry)),
-            Unit("table", self.x.size, (max(self.split, 1), entry)),
-            Unit("multiply", self.x.size, (entry, entry)),
-            Unit("add", groups * (n - 1), (entry + tree_depth(n),)),
+        every = in_turn(
+            [Unit("add", self.x.size, (index + 1,))],
+            [
+                Unit("table", self.x.size, (max(index - self.split, 1), entry)),
+                Unit("table", self.x.size, (max(self.split, 1), entry)),
+            ],
+            [Unit("multiply", self.x.size, (entry, entry))],
         )
-
-    @property
-    def path(self) -> list[Unit]:
-        """The longest way to the sums."""
-        step = [Unit(u.kind, 1, u.widths) for u in self.units]
-        levels = tree_depth(self.runs.count)
-        return [step[0], step[1]] * levels + [step[2], step[3], step[5]] + [step[6]] * levels
+        of_each = np.full(groups, n)
+        largest = (replace(step, passing=step.passing + self.x.size * wide) for step in extreme_steps(of_each, wide))
+        # The exponentials themselves are divided, or not: they wait.
+        sums = (
+            replace(step, passing=step.passing + self.x.size * entry)
+            for step in sum_steps(of_each, entry + tree_depth(n))
+        )
+        return (*largest, *every.steps, *sums)

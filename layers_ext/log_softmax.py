@@ -13,6 +13,7 @@ from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, Constant, IntArray, TensorType, shift_left
 from keras_hls.layers_ext.activation import ACTIVATIONS
 from keras_hls.layers_ext.axis_runs import TAKEN, over_axes, permuted_axes, sample_axes
+from keras_hls.layers_ext.counting import in_turn
 from keras_hls.layers_ext.curves import Curve
 from keras_hls.layers_ext.exponentials import Exponentials, distance_ends
 from keras_hls.layers_ext.reading import Builder, LayerView, Ref, reads_operation
@@ -158,17 +159,16 @@ class LogSoftmax(Op):
         groups, width = exponentials.runs.groups, sizes["sum_width"]
         steps = (len(self._powers(x)) - 1).bit_length()
         slope, start = curve.sizes["slope_width"], curve.sizes["start_width"]
-        own = (
-            *[Unit("compare", groups, (width,)), Unit("select", groups, (width,))] * steps,
-            Unit("table", groups, (curve.index_bits, slope)),
-            Unit("table", groups, (curve.index_bits, start)),
-            Unit("multiply", groups, (curve.rest_bits, slope)),
-            Unit("add", 2 * groups, (start,)),
-            Unit("round", groups, (start,)),
-            Unit("add", x.size, (y.hull.width,)),
+        own = in_turn(
+            *[[Unit("compare", groups, (width,))], [Unit("select", groups, (width,))]] * steps,
+            [Unit("table", groups, (curve.index_bits, slope)), Unit("table", groups, (curve.index_bits, start))],
+            [Unit("multiply", groups, (curve.rest_bits, slope))],
+            [Unit("add", groups, (start,))],
+            [Unit("add", groups, (start,))],
+            [Unit("round", groups, (start,))],
+            [Unit("add", x.size, (y.hull.width,))],
         )
-        found = (*exponentials.units, *own)
-        return Work(tuple(u for u in found if u.count), (*exponentials.path, *(Unit(u.kind, 1, u.widths) for u in own)))
+        return Work((*exponentials.steps, *own.steps))
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         (x,) = inputs

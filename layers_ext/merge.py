@@ -13,7 +13,7 @@ import numpy as np
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, BoolArray, Constant, Fixed, IntArray, TensorType, shift_left
-from keras_hls.layers_ext.counting import constant_bits, csd_digits, units
+from keras_hls.layers_ext.counting import by_kind, constant_bits, csd_digits, units
 from keras_hls.layers_ext.quotient import divide
 from keras_hls.layers_ext.reading import Builder, LayerView, Ref, reads
 from keras_hls.layers_ext.scale import Scale
@@ -102,10 +102,7 @@ class Elementwise(Op):
         return (1,)
 
     def work(self, *inputs: TensorType, plan: Plan) -> Work:
-        found = self.hardware(*self._operands(*inputs), self.infer(*inputs))
-        heaviest = {u.kind: u for u in sorted(found, key=lambda u: (u.digits, u.widths))}
-        order = dict.fromkeys(u.kind for u in found)
-        return Work(tuple(found), tuple(Unit(k, 1, heaviest[k].widths, heaviest[k].digits) for k in order))
+        return by_kind(self.hardware(*self._operands(*inputs), self.infer(*inputs)))
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         a, b = inputs

@@ -145,7 +145,7 @@ class Movement(Op):
         return (1,)
 
     def work(self, *inputs: TensorType, plan: Plan) -> Work:
-        return Work((), ())
+        return Work()
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         (x,) = inputs
@@ -389,7 +389,7 @@ class Concatenate(Op):
         return (1,)
 
     def work(self, *inputs: TensorType, plan: Plan) -> Work:
-        return Work((), ())
+        return Work()
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         _, rows, (first, second) = self._split(*inputs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import zip_longest
 from math import frexp, ldexp, sqrt
 from typing import Literal
 
@@ -14,9 +15,9 @@ import numpy.typing as npt
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, Constant, IntArray, TensorType
 from keras_hls.layers_ext.axis_runs import TAKEN, Runs, permuted_axes
-from keras_hls.layers_ext.counting import constant_bits, csd_digits, tree_depth, units
+from keras_hls.layers_ext.counting import constant_bits, csd_digits, in_turn, sum_steps, tree_depth, units
 from keras_hls.layers_ext.curves import Curve
-from keras_hls.op import Kernel, Op, Plan, Unit, Work
+from keras_hls.op import Kernel, Op, Plan, Step, Unit, Work
 
 #: Fractional bits of the result where nothing that reads it says how many it needs, and at most.
 _FRAC, _FINEST = 16, 22
@@ -323,37 +324,39 @@ class _Design:
         width, slope, start, sums = (sizes[k] for k in ("total_width", "slope_width", "start_width", "sum_width"))
         live, answered = self.x.widths > 0, y.widths > 0
         if not (live.any() and answered.any()):
-            return Work((), ())
+            return Work()
         n = int(self.runs.spread(live).sum(TAKEN).max())
         wide = self.x.widths[live]
         times = (width, int(constant_bits(self.runs.count))), int(csd_digits(self.runs.count))
         squares = units("multiply", wide, wide)
-        added = [Unit("add", groups * (n - 1), (min(2 * int(wide.max()) + tree_depth(n), width),))]
-        total = [Unit("add", groups, (width,))] if self.epsilon else []
+        each = np.full(groups, n)
+        added = sum_steps(each, min(2 * int(wide.max()) + tree_depth(n), width))
+        total = [[Unit("add", groups, (width,))]] if self.epsilon else []
         if self.formula.variance:
             scaled = [Unit("constant_multiply", groups, *times)] if times[1] > 1 else []
-            total = [*scaled, Unit("multiply", groups, (sums, sums)), Unit("add", groups, (width,)), *total]
+            total = [[*scaled, Unit("multiply", groups, (sums, sums))], [Unit("add", groups, (width,))], *total]
         # Compared with the least, then shifted up as often as it must be.
         root = [
-            *[Unit("compare", groups, (width,)), Unit("select", groups, (width,))] * (1 + steps),
-            Unit("table", groups, (self.curve.index_bits + 2, slope)),
-            Unit("table", groups, (self.curve.index_bits + 2, start)),
-            Unit("multiply", groups, (self.curve.rest_bits, slope)),
-            Unit("add", groups, (start,)),
+            *[[Unit("compare", groups, (width,))], [Unit("select", groups, (width,))]] * (1 + steps),
+            [
+                Unit("table", groups, (self.curve.index_bits + 2, slope)),
+                Unit("table", groups, (self.curve.index_bits + 2, start)),
+            ],
+            [Unit("multiply", groups, (self.curve.rest_bits, slope))],
+            [Unit("add", groups, (start,))],
         ]
         products = units("multiply", np.where(live, self.number_width, 0)[answered], start)
         # A shift by a number that isn't known is a choice a step.
-        shifts = [Unit("select", int(answered.sum()), (self.product_width,))] * steps
-        rounds = units("round", y.widths[answered])
-        numbers: list[Unit] = []
+        shifts = [[Unit("select", int(answered.sum()), (self.product_width,))]] * steps
+        # The sums of the numbers themselves are made beside those of their squares.
+        means = sum_steps(each, sums) if self.formula.centred or self.formula.variance else []
+        beside = [
+            Step((*a.units, *b.units), a.passing + b.passing) for a, b in zip_longest(added, means, fillvalue=Step(()))
+        ]
+        centred: list[Unit] = []
         if self.formula.centred:
-            numbers = [Unit("add", groups * (n - 1), (sums,))]
-            numbers += units("constant_multiply", wide, times[0][1], digits=times[1]) if times[1] > 1 else []
-            numbers += [Unit("add", int(answered.sum()), (self.number_width,))]
-        elif self.formula.variance:
-            numbers = [Unit("add", groups * (n - 1), (sums,))]
-        path = [squares[-1], *added * tree_depth(n), *total, *root, products[-1], *shifts, rounds[-1]]
-        found = [*squares, *added, *total, *root, *numbers, *products, *shifts, *rounds]
-        return Work(
-            tuple(u for u in found if u.count), tuple(Unit(u.kind, 1, u.widths, u.digits) for u in path if u.count)
-        )
+            centred = units("constant_multiply", wide, times[0][1], digits=times[1]) if times[1] > 1 else []
+            centred += [Unit("add", int(answered.sum()), (self.number_width,))]
+        first, *others = [*total, *root]
+        last = in_turn([*first, *centred], *others, products, *shifts, units("round", y.widths[answered]))
+        return Work((*in_turn(squares).steps, *beside, *last.steps))

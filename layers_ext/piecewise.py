@@ -12,7 +12,7 @@ from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, BoolArray, Constant, IntArray, TensorType, trailing_zeros
 from keras_hls.layers_ext.axes import channel_constants, permuted_constants
 from keras_hls.layers_ext.broadcast import Repeated
-from keras_hls.layers_ext.counting import constant_bits, csd_digits, units
+from keras_hls.layers_ext.counting import by_kind, constant_bits, csd_digits, units
 from keras_hls.op import Kernel, Op, Plan, Unit, Work
 
 
@@ -152,14 +152,7 @@ class Piecewise(Op):
                 found += units("compare", x.widths[before & after & (y.widths > 0)])
         for chosen in range(2, len(pieces) + 1):
             found += units("select", y.widths[several >= chosen])
-        widest: dict[str, Unit] = {}
-        for unit in found:
-            if unit.kind not in widest or (unit.digits, unit.widths) > (
-                widest[unit.kind].digits,
-                widest[unit.kind].widths,
-            ):
-                widest[unit.kind] = Unit(unit.kind, 1, unit.widths, unit.digits)
-        return Work(tuple(found), tuple(widest.values()))
+        return by_kind(found)
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         (x,) = inputs

@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, BoolArray, IntArray, TensorType, trailing_zeros
-from keras_hls.layers_ext.counting import adder_trees, tree_depth, tree_path, units
+from keras_hls.layers_ext.counting import extreme_steps, sum_steps
 from keras_hls.layers_ext.reading import Builder, Ref
 from keras_hls.layers_ext.reshape import Reshape
-from keras_hls.op import Kernel, Op, Plan, Unit, Work
+from keras_hls.op import Kernel, Op, Plan, Work
 
 _FUNCTIONS: dict[str, np.ufunc] = {"sum": np.add, "max": np.maximum, "min": np.minimum}
 
@@ -183,17 +183,12 @@ class Pool(Op):
             live = inside & see(x.widths > 0)
             known = np.where(inside & ~live, see(x.low), 0).sum(2)
             terms = (live.sum(2) + (known != 0)).reshape(-1)
-            depth = tree_path(int(terms.max(initial=1)), int(widths.max(initial=1)))
-            return Work(tuple(adder_trees(terms, widths)), tuple(depth))
+            return Work(tuple(sum_steps(terms, widths)))
         sure, winning = self._winning(x, see, inside)
         # What is sure is a number beside those that may go beyond it, unless one of them is never short of it.
         kept = winning & (see(x.low if self.kind == "max" else x.high) == sure[:, :, None])
         terms = (winning.sum(2) + ~kept.any(2)).reshape(-1)
-        compared = np.repeat(widths, np.maximum(terms - 1, 0))
-        most = int(compared.max(initial=0))
-        pair = (Unit("compare", 1, (most,)), Unit("select", 1, (most,)))
-        found = (*units("compare", compared), *units("select", compared))
-        return Work(found, pair * tree_depth(int(terms.max(initial=1))))
+        return Work(tuple(extreme_steps(terms, widths)))
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         (x,) = inputs

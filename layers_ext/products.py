@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_hls.fixed import MAX_BITS, BoolArray, Constant, IntArray, TensorType, shift_left
-from keras_hls.layers_ext.counting import adder_trees, constant_bits, csd_digits, tree_path
-from keras_hls.op import Unit, Work
+from keras_hls.fixed import MAX_BITS, BoolArray, Constant, IntArray, TensorType, bit_length, shift_left
+from keras_hls.layers_ext.counting import constant_bits, csd_digits, growing_steps, sum_steps
+from keras_hls.op import Step, Unit, Work
 
 
 def aligned(x: TensorType, kernel: Constant, bias: Constant | None) -> tuple[IntArray, IntArray, int]:
@@ -40,7 +40,9 @@ def width_counts(widths: IntArray) -> IntArray:
 
 
 def multipliers(counts: IntArray, constants: IntArray) -> list[Unit]:
-    """Return the multipliers of variables by constants; powers of two and variables of no bits take none.
+    """Return what makes multiples of variables by constants; powers of two and variables of no bits take nothing.
+
+    HLS negates what is minus a power of two, and the larger part of what is minus a sum of two, in a subtractor of its own.
 
     Parameters
     ----------
@@ -49,54 +51,82 @@ def multipliers(counts: IntArray, constants: IntArray) -> list[Unit]:
     constants : int array [m]
     """
     digits, bits = csd_digits(constants), constant_bits(constants)
-    kinds, of = np.unique(np.stack([bits, digits], 1), axis=0, return_inverse=True)
-    total = np.zeros((len(kinds), counts.shape[1]), np.int64)
-    np.add.at(total, of.reshape(-1), counts)
-    return [
-        Unit("constant_multiply", int(total[kind, width]), (int(width), int(kinds[kind, 0])), int(kinds[kind, 1]))
-        for kind, width in np.argwhere(total)
-        if width and kinds[kind, 1] > 1
+    found = [
+        Unit("constant_multiply", n, (width, constant), digit)
+        for n, width, constant, digit in _tallied(counts[digits > 1], bits[digits > 1], digits[digits > 1])
+    ]
+    negated = _negated(constants, digits)
+    return found + [
+        Unit("add", n, (width + constant - 1,)) for n, width, constant in _tallied(counts[negated], bits[negated])
     ]
 
 
-def count_terms(products: IntArray, negated: IntArray, known: IntArray) -> IntArray:
-    """Return how many numbers each sum is made of.
+def _tallied(counts: IntArray, *keys: IntArray) -> list[tuple[int, ...]]:
+    """How often each combination of a variable's width and keys of its constants occurs, and the combination."""
+    kinds, of = np.unique(np.stack(keys, 1), axis=0, return_inverse=True)
+    total = np.zeros((len(kinds), counts.shape[1]), np.int64)
+    np.add.at(total, of.reshape(-1), counts)
+    # Variables of no bits are none.
+    return [
+        (int(total[kind, width]), int(width), *map(int, kinds[kind])) for kind, width in np.argwhere(total) if width
+    ]
+
+
+def _negated(constants: IntArray, digits: IntArray) -> BoolArray:
+    """Which constants are minus a power of two, or minus the sum of two that no difference gives."""
+    magnitude = np.abs(constants)
+    apart = (digits == 2) & (magnitude & (magnitude << 1) == 0)
+    return (constants < 0) & ((digits == 1) | apart)
+
+
+def sums_of_products(
+    low: IntArray, high: IntArray, constants: IntArray, known: IntArray, most: IntArray, times: IntArray
+) -> list[Step]:
+    """Return the adders that sum products by constants, level by level.
+
+    HLS sums in balanced trees, and knows of a sum what the widths of its terms say: one bit more than the wider of them,
+    up to the width of the result.
 
     Parameters
     ----------
-    products : int array
-        Products of inputs that vary.
-    negated : int array of the same shape
-        Those of them by constants that `minus_a_shift` finds: the sign of any other multiple is free.
-    known : int array of the same shape
+    low, high : int arrays that broadcast with `constants`
+        The ends of each variable, which is constant where they are the same.
+    constants : int array [terms, kinds, outputs]
+        What each is multiplied by.
+    known : int array [kinds, outputs]
         The sum of everything that is constant.
+    most : int array [kinds, outputs]
+        Bits of each sum.
+    times : int array [kinds]
+        How many places there are of each kind.
     """
-    terms = products + (known != 0)
-    # Where everything is subtracted, there is a zero that it is subtracted from.
-    return terms + ((terms > 0) & (negated == terms))
+    ends = low * constants, high * constants
+    least, largest = np.minimum(*ends), np.maximum(*ends)
+    there = np.concatenate([least < largest, (known != 0)[None]])
+    bits = np.concatenate([_bits(least, largest), _bits(known, known)[None]])
+    # Beside what may be negative, everything else takes a sign as well.
+    sign = (there[:-1] & (least < 0)).any(0) | (known < 0)
+    leaves = np.where(there, np.maximum(bits + sign, 1), 0).astype(np.int8).reshape(len(bits), -1)
+    return growing_steps(leaves, most.astype(np.int8).reshape(-1), np.repeat(times, sign.shape[-1]))
 
 
-def minus_a_shift(kernel: IntArray) -> BoolArray:
-    """Return which constants are minus a power of two."""
-    return (kernel < 0) & (csd_digits(kernel) == 1)
-
-
-def unrolled_work(multiplies: list[Unit], terms: IntArray, widths: IntArray) -> Work:
+def unrolled_work(multiplies: list[Unit], shifted: int, sums: list[Step]) -> Work:
     """Return the work where every multiplier and adder is there once.
 
     Parameters
     ----------
     multiplies : list of Unit
-    terms, widths : int arrays of one shape
-        For each sum, how many numbers it is made of, and its bits.
+    shifted : int
+        Bits of what isn't multiplied, but only shifted.
+    sums : list of Step
     """
-    depth = [Unit(u.kind, 1, u.widths, u.digits) for u in sorted(multiplies, key=_heaviness)[-1:]]
-    depth += tree_path(int(terms.max(initial=1)), int(widths.max(initial=1)))
-    return Work((*multiplies, *adder_trees(terms, widths)), tuple(depth))
+    products = [Step(tuple(multiplies), shifted)] if multiplies else []
+    return Work((*products, *sums))
 
 
-def _heaviness(unit: Unit) -> tuple[int, int]:
-    return unit.digits, sum(unit.widths)
+def _bits(low: IntArray, high: IntArray) -> IntArray:
+    """Bits of magnitude, in two's complement."""
+    return np.maximum(bit_length(high), np.where(low < 0, bit_length(-low - 1), 0))
 
 
 def reuse_factors(n_in: int, n_out: int) -> tuple[int, ...]:
@@ -130,15 +160,15 @@ def shared_work(n_in: int, n_out: int, widths: Sequence[int], positions: int, re
     inputs, outputs = max(count // n_out, 1), min(count, n_out)
     chosen_inputs = inputs * (n_in // inputs - 1) * groups
     chosen_sums = outputs * (n_out // outputs - 1)
-    found = [
-        Unit("multiply", count, (wide, weight)),
-        Unit("add", count, (total,)),
-        Unit("memory", reuse, (count * weight,)),
+    beside = [
         Unit("register", n_out, (total,)),
         *([Unit("select", chosen_inputs, (wide,))] if chosen_inputs else []),
         *([Unit("select", chosen_sums, (total,))] if chosen_sums else []),
     ]
-    terms = inputs + 1
-    # A weight is read, which takes a clock edge, and multiplied; the products of an output join its running sum.
-    depth = (Unit("memory", 1, (count * weight,)), Unit("multiply", 1, (wide, weight)), *tree_path(terms, total))
-    return Work(tuple(found), depth, reuse * positions)
+    steps = (
+        # A weight is read, which takes a clock edge, and multiplied; the products of an output join its running sum.
+        Step((Unit("memory", reuse, (count * weight,)),), wide * inputs),
+        Step((Unit("multiply", count, (wide, weight)),)),
+        *sum_steps(np.full(outputs, inputs + 1), total),
+    )
+    return Work(steps, reuse * positions, tuple(beside))

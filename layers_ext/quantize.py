@@ -23,7 +23,7 @@ from keras_hls.fixed import (
     composed,
 )
 from keras_hls.layers_ext.axes import channel_constants, permuted_constants
-from keras_hls.layers_ext.counting import units
+from keras_hls.layers_ext.counting import by_kind, units
 from keras_hls.op import Kernel, Op, Plan, Unit, Work
 
 
@@ -93,7 +93,7 @@ class Quantize(Op):
         if self.formats.overflow != "WRAP":
             varies = cast.overflows & (out > 0)
             found += units("saturate", x.widths[varies], out[varies])
-        return Work(tuple(found), tuple(Unit(u.kind, 1, u.widths) for u in _longest(found)))
+        return by_kind(found)
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         (x,) = inputs
@@ -108,15 +108,6 @@ class Quantize(Op):
             return _per_element(cast, rounding, overflow)
         to = Fixed(hull.signed, hull.width, hull.integer, rounding, overflow)
         return Kernel("quantize", "quantize", {"size": x.size}, cast=to)
-
-
-def _longest(found: list[Unit]) -> list[Unit]:
-    """The widest unit of each kind: a value is rounded, then saturated."""
-    widest: dict[str, Unit] = {}
-    for unit in found:
-        if unit.kind not in widest or unit.widths > widest[unit.kind].widths:
-            widest[unit.kind] = unit
-    return list(widest.values())
 
 
 def _per_element(cast: Quantization, rounding: str, overflow: str) -> Kernel:

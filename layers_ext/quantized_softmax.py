@@ -11,14 +11,14 @@ import numpy as np
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, FloatArray, Formats, IntArray, TensorType
 from keras_hls.layers_ext.axis_runs import TAKEN, Runs, over_axes, permuted_axes, sample_axes
-from keras_hls.layers_ext.counting import tree_depth, units
+from keras_hls.layers_ext.counting import extreme_steps, in_turn, units
 from keras_hls.layers_ext.exponentials import distance_ends
 from keras_hls.layers_ext.merge import Multiply
 from keras_hls.layers_ext.pool import reduce
 from keras_hls.layers_ext.quantize import Quantize
 from keras_hls.layers_ext.reading import Builder, LayerView, ReadError, Ref, reads
 from keras_hls.layers_ext.table import Function
-from keras_hls.op import Kernel, Op, Plan, Unit, Work
+from keras_hls.op import Kernel, Op, Plan, Work
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,14 +61,11 @@ class Distance(Op):
     def work(self, *inputs: TensorType, plan: Plan) -> Work:
         (x,) = inputs
         y, runs = self.infer(x), Runs.of(x.shape, self.axes)
-        wide, pairs = (x.hull.width,), runs.groups * (runs.count - 1)
         adds = units("add", y.widths[y.widths > 0])
         if not adds:
-            return Work((), ())
-        levels = tree_depth(runs.count)
-        path = [Unit("compare", 1, wide), Unit("select", 1, wide)] * levels
-        found = (Unit("compare", pairs, wide), Unit("select", pairs, wide), *adds)
-        return Work(found, (*path, Unit("add", 1, (int(y.widths.max()),))))
+            return Work()
+        largest = extreme_steps(np.full(runs.groups, runs.count), x.hull.width)
+        return Work((*largest, *in_turn(adds).steps))
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         (x,) = inputs

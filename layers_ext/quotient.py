@@ -13,10 +13,10 @@ from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, BoolArray, Constant, IntArray, TensorType, shift_left, trailing_zeros
 from keras_hls.layers_ext.axes import channel_constants, permuted_constants
 from keras_hls.layers_ext.broadcast import Repeated
-from keras_hls.layers_ext.counting import constant_bits, csd_digits, units
+from keras_hls.layers_ext.counting import by_kind, constant_bits, csd_digits, units
 from keras_hls.layers_ext.reading import Builder, Ref
 from keras_hls.layers_ext.scale import Scale
-from keras_hls.op import Kernel, Op, Plan, Unit, Work
+from keras_hls.op import Kernel, Op, Plan, Work
 
 # Bits, as far as they fit, where nothing that reads the quotient says how many it needs: fractional ones beyond those of the
 # input, and, as the divisor can be any number, all those of the largest quotient; the more of both.
@@ -133,11 +133,7 @@ class Quotient(Op):
             *units("add", x.widths[live & (x.low < 0)]),
             *units("add", y.widths[live & (x.low < 0)]),
         ]
-        widest: dict[str, Unit] = {}
-        for unit in found:
-            if unit.kind not in widest or unit.widths > widest[unit.kind].widths:
-                widest[unit.kind] = Unit(unit.kind, 1, unit.widths, unit.digits)
-        return Work(tuple(found), tuple(widest.values()))
+        return by_kind(found)
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         (x,) = inputs

@@ -77,7 +77,7 @@ class Reshape(Op):
         return (1,)
 
     def work(self, *inputs: TensorType, plan: Plan) -> Work:
-        return Work((), ())
+        return Work()
 
     def hls(self, *inputs: TensorType, plan: Plan) -> None:
         return None

@@ -12,8 +12,8 @@ from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, BoolArray, Constant, IntArray, TensorType, shift_left, trailing_zeros
 from keras_hls.layers_ext.axes import channel_constants, permuted_constants
 from keras_hls.layers_ext.broadcast import Repeated
-from keras_hls.layers_ext.counting import constant_bits, csd_digits, units
-from keras_hls.op import Kernel, Op, Plan, Unit, Work
+from keras_hls.layers_ext.counting import constant_bits, csd_digits, in_turn, units
+from keras_hls.op import Kernel, Op, Plan, Work
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,11 +99,7 @@ class Scale(Op):
         # A factor of one digit is a shift; a negative one, like any offset, takes an adder.
         offset = np.broadcast_to(self._constants(x)[1], x.shape)
         adds = units("add", y.widths[(y.widths > 0) & ((offset != 0) | ((digits == 1) & (scale < 0)))])
-        depth = [
-            Unit(u.kind, 1, u.widths, u.digits) for u in sorted(multiplies, key=lambda u: (u.digits, u.widths))[-1:]
-        ]
-        depth += [Unit(u.kind, 1, u.widths) for u in sorted(adds, key=lambda u: u.widths)[-1:]]
-        return Work((*multiplies, *adds), tuple(depth))
+        return in_turn(multiplies, adds)
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         (x,) = inputs

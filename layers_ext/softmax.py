@@ -12,7 +12,7 @@ from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, IntArray, TensorType
 from keras_hls.layers_ext.activation import ACTIVATIONS
 from keras_hls.layers_ext.axis_runs import TAKEN, over_axes, permuted_axes, sample_axes
-from keras_hls.layers_ext.counting import tree_depth
+from keras_hls.layers_ext.counting import in_turn, tree_depth
 from keras_hls.layers_ext.exponentials import Exponentials
 from keras_hls.layers_ext.reading import Builder, LayerView, Ref, reads, reads_operation
 from keras_hls.op import Kernel, Op, Plan, Unit, Work
@@ -96,8 +96,7 @@ class Softmax(Op):
         entry = self.table_frac + 1
         total = entry + tree_depth(exponentials.runs.count)
         divide = Unit("divide", x.size, (entry + self.frac + 1, total + 1))
-        found = (*exponentials.units, divide)
-        return Work(tuple(u for u in found if u.count), (*exponentials.path, Unit("divide", 1, divide.widths)))
+        return Work((*exponentials.steps, *in_turn([divide]).steps))
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         exponentials = self._exponentials(inputs[0])

@@ -11,7 +11,7 @@ from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, Constant, FloatArray, IntArray, TensorType
 from keras_hls.layers_ext.activation import ACTIVATIONS
 from keras_hls.layers_ext.axis_runs import Runs, over_axes, permuted_axes, sample_axes
-from keras_hls.layers_ext.counting import tree_depth, tree_path
+from keras_hls.layers_ext.counting import in_turn, sum_steps
 from keras_hls.layers_ext.reading import Builder, LayerView, ReadError, Ref, reads_operation
 from keras_hls.op import Kernel, Op, Plan, Unit, Work
 
@@ -172,33 +172,38 @@ class Sparsemax(Op):
         (x,) = inputs
         y, sizes = self.infer(x), self.hls(x, plan=plan).sizes
         if not (y.widths > 0).any():
-            return Work((), ())
+            return Work()
         n, groups, wide, total = sizes["n"], Runs.of(x.shape, self.axes).groups, sizes["raw_width"], sizes["sum_width"]
         count = n.bit_length()
         factor = sizes["factor_width"]
-        found = [
-            Unit("add", groups * n * (n - 1) // 2, (wide + 1,)),
-            Unit("select", groups * n * (n - 1), (wide + 1,)),
-            Unit("add", groups * n * max(n - 2, 0), (total,)),
-            Unit("compare", x.size, (total,)),
-            Unit("select", x.size, (wide,)),
-            Unit("add", groups * (n - 1), (total,)),
-            Unit("add", groups * (n - 1), (count,)),
-            *(
-                [Unit("compare", x.size * (n - 1) // 2, (wide,)), Unit("multiply", x.size, (wide, count))]
-                * self.cumulative
-            ),
-            Unit("multiply", x.size, (wide, count)),
-            Unit("add", x.size, (total,)),
-            Unit("select", x.size, (sizes["dividend_width"],)),
-            Unit("table", groups, (count, factor)),
-            Unit("table", groups, (count, factor)),
-            Unit("multiply", x.size, (sizes["dividend_width"], factor)),
-            Unit("compare", x.size, (sizes["shift"],)),
-        ]
-        one = [Unit(u.kind, 1, u.widths) for u in found]
-        path = [*one[:2], *tree_path(n - 1, total), *one[3:5], *[one[5]] * tree_depth(n), *one[7:10], *one[12:]]
-        return Work(tuple(u for u in found if u.count), tuple(path))
+        pairs = groups * n * (n - 1)
+        rank = sum_steps(np.full(groups * n, max(n - 1, 1)), total)
+        support = sum_steps(np.full(groups, n), total)
+        return Work(
+            (
+                *in_turn(
+                    [Unit("add", pairs // 2, (wide + 1,))],
+                    [Unit("select", pairs, (wide + 1,))],
+                ).steps,
+                *rank,
+                *in_turn(
+                    [
+                        Unit("compare", x.size, (total,)),
+                        *[Unit("compare", x.size * (n - 1) // 2, (wide,))] * self.cumulative,
+                    ],
+                    [Unit("select", x.size, (wide,)), Unit("add", groups * (n - 1), (count,))],
+                ).steps,
+                *support,
+                *in_turn(
+                    [Unit("multiply", x.size, (wide, count))] * (1 + self.cumulative),
+                    [Unit("add", x.size, (total,))],
+                    [Unit("select", x.size, (sizes["dividend_width"],))],
+                    [Unit("table", groups, (count, factor))] * 2,
+                    [Unit("multiply", x.size, (sizes["dividend_width"], factor))],
+                    [Unit("compare", x.size, (sizes["shift"],))],
+                ).steps,
+            )
+        )
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         (x,) = inputs

@@ -18,7 +18,7 @@ from keras_hls.fixed import (
     TensorType,
     trailing_zeros,
 )
-from keras_hls.layers_ext.counting import tree_depth, units
+from keras_hls.layers_ext.counting import choice_steps, in_turn, units
 from keras_hls.layers_ext.table import Table
 from keras_hls.op import Kernel, Op, Plan, Unit, Work
 
@@ -163,12 +163,7 @@ class Steps(Op):
             below = below | before
             if start:
                 found += units("compare", x.widths[below & mask & varies])
-        for chosen in range(2, int(several.max(initial=0)) + 1):
-            found += units("select", y.widths[varies & (several >= chosen)])
-        depth = [Unit(u.kind, 1, u.widths) for u in found if u.kind == "compare"][-1:]
-        levels = tree_depth(int(several[varies].max(initial=0)))
-        depth += [Unit("select", 1, (int(y.widths.max(initial=0)),))] * levels
-        return Work(tuple(found), tuple(depth))
+        return Work((*in_turn(found).steps, *choice_steps(several[varies], y.widths[varies])))
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         (x,) = inputs

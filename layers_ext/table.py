@@ -23,8 +23,8 @@ from keras_hls.fixed import (
     shift_left,
     trailing_zeros,
 )
-from keras_hls.layers_ext.counting import units
-from keras_hls.op import Kernel, Op, Plan, Unit, Work
+from keras_hls.layers_ext.counting import by_kind, units
+from keras_hls.op import Kernel, Op, Plan, Work
 
 #: Entries of a table at most: an input of 20 bits.
 MOST_ENTRIES = 1 << 20
@@ -118,8 +118,7 @@ class Table(Op):
         end = self.first + len(self.entries.raw) - 1
         outside = live & ((self._steps(x.low, x) < self.first) | (self._steps(x.high, x) > end))
         clamps = [*units("compare", x.widths[outside]), *units("select", index[outside])]
-        depth = [Unit(u.kind, 1, u.widths) for u in (*clamps[-1:], *found[-1:])]
-        return Work((*clamps, *found), tuple(depth))
+        return by_kind([*clamps, *found])
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         (x,) = inputs

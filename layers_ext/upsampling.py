@@ -10,12 +10,12 @@ import numpy as np
 
 from keras_hls.errors import TooWide
 from keras_hls.fixed import MAX_BITS, BoolArray, IntArray, TensorType, trailing_zeros
-from keras_hls.layers_ext.counting import adder_trees, constant_bits, csd_digits, tree_path, units
+from keras_hls.layers_ext.counting import constant_bits, csd_digits, in_turn, sum_steps, units
 from keras_hls.layers_ext.layout import by_axis, channels_first
 from keras_hls.layers_ext.movement import Repeat
 from keras_hls.layers_ext.quotient import divide
 from keras_hls.layers_ext.reading import Builder, LayerView, ReadError, Ref, reads
-from keras_hls.op import Kernel, Op, Plan, Unit, Work
+from keras_hls.op import Kernel, Op, Plan, Work
 
 
 @dataclass(frozen=True)
@@ -141,11 +141,7 @@ class Interpolate(Op):
         )
         terms = np.where(terms > 0, terms + (known != 0), terms)
         sums = np.moveaxis(y.widths, self.axis, -1)
-        depth = [
-            Unit(u.kind, 1, u.widths, u.digits) for u in sorted(multiplies, key=lambda u: (u.digits, u.widths))[-1:]
-        ]
-        depth += tree_path(int(terms.max(initial=1)), int(sums.max(initial=1)))
-        return Work((*multiplies, *adder_trees(terms, sums)), tuple(depth))
+        return Work((*in_turn(multiplies).steps, *sum_steps(terms, sums)))
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         shape = inputs[0].shape

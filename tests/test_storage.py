@@ -42,7 +42,7 @@ class EveryFieldForStorageTest(Op):
         return lambda raw: raw
 
     def work(self, *inputs: TensorType, plan: Plan) -> Work:
-        return Work((), ())
+        return Work()
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel | None:
         return None

@@ -16,7 +16,7 @@ from keras_hls.layers_ext.dense import Dense
 from keras_hls.layers_ext.merge import Add
 from keras_hls.layers_ext.quantize import Quantize
 from keras_hls.layers_ext.reshape import Reshape
-from keras_hls.op import Kernel, Op, Plan, Unit, Work
+from keras_hls.op import Kernel, Op, Plan, Step, Unit, Work
 from keras_hls.testing import Case, check_op, check_ops
 
 X = TensorType.of(Fixed(True, 6, 3), (4,))
@@ -74,20 +74,22 @@ class RightForHarnessTest(Op):
     def work(self, *inputs: TensorType, plan: Plan) -> Work:
         match self.wrong:
             case "no work":
-                return Work((), ())
+                return Work()
             case "no path":
-                return Work((ONE,), ())
+                return Work(beside=(ONE,))
             case "only a path":
-                return Work((), (ONE,))
+                return Work((Step(()),))
+            case "passing":
+                return Work((Step((ONE,), -1),))
             case "no count":
-                return Work((Unit("select", 0, (5,)),), (ONE,))
+                return Work((Step((Unit("select", 0, (5,)),)),))
             case "width":
-                return Work((Unit("select", 4, (-1,)),), (ONE,))
+                return Work((Step((Unit("select", 4, (-1,)),)),))
             case "interval":
-                return Work((ONE,), (ONE,), 0)
+                return Work((Step((ONE,)),), 0)
             case "no work shared":
-                return Work((), ()) if plan.strategy == "Resource" else Work((ONE,), (ONE,))
-        return Work((ONE,), (ONE,))
+                return Work() if plan.strategy == "Resource" else Work((Step((ONE,)),))
+        return Work((Step((ONE,)),))
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel | None:
         size = {"size": inputs[0].size}
@@ -140,8 +142,9 @@ class RightForHarnessTest(Op):
         ("empty batch", "another answer"),
         ("no work", "more than wires, but no work is there"),
         ("no work shared", "more than wires, but no work is there"),
-        ("no path", "no path through it"),
-        ("only a path", "a path through hardware that isn't there"),
+        ("no path", "hardware that no value passes"),
+        ("only a path", "a step without hardware"),
+        ("passing", "a step without hardware"),
         ("no count", "counts nothing"),
         ("width", "counts nothing"),
         ("interval", "at least one cycle"),
@@ -234,7 +237,7 @@ class NarrowSumForHarnessTest(Op):
         return lambda raw: raw[:, ::2].sum(-1) - raw[:, 1::2].sum(-1)
 
     def work(self, *inputs: TensorType, plan: Plan) -> Work:
-        return Work((Unit("add", 7, (9,)),), (Unit("add", 1, (9,)),))
+        return Work((Step((Unit("add", 7, (9,)),)),))
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel | None:
         raise NotImplementedError
@@ -279,7 +282,7 @@ def test_plans_of_a_case():
 
 USERS_OP = '''
 from dataclasses import dataclass
-from keras_hls.op import Kernel, Op, Unit, Work
+from keras_hls.op import Kernel, Op, Step, Unit, Work
 from keras_hls.fixed import TensorType
 
 @dataclass(frozen=True, eq=False)
@@ -291,7 +294,7 @@ class TripleOfAUser(Op):
         return lambda raw: 3 * raw
     def work(self, x, plan):
         adder = Unit("add", x.size, (x.hull.width + 2,))
-        return Work((adder,), (adder,))
+        return Work((Step((adder,)),))
     def hls(self, x, plan):
         return Kernel("triple_of_a_user", "triple_of_a_user", {"size": x.size})
     def reuse_factors(self, x):

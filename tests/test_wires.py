@@ -37,7 +37,7 @@ def test_channels():
             return np.where(op.index.raw < 0, filled, values[..., op.index.raw])
 
         cases.append(Case(op, (x,), reference))
-        assert op.work(x, plan=Plan()) == Work((), ())
+        assert op.work(x, plan=Plan()) == Work()
     check_ops(cases)
 
 
@@ -82,7 +82,7 @@ def test_known_numbers():
     known = Known(Constant(np.array([[1, -2], [3, 4]]), 1))
     assert known.infer().low.tolist() == known.infer().high.tolist() == [[1, -2], [3, 4]]
     assert known.channelwise(np.array([False, True])).value.raw.tolist() == [[-2], [4]]
-    assert known.work(plan=Plan()) == Work((), ()) and known.reuse_factors() == (1,)
+    assert known.work(plan=Plan()) == Work() and known.reuse_factors() == (1,)
     kernel = known.hls(plan=Plan())
     assert (kernel.name, kernel.header, dict(kernel.sizes)) == ("known", "channels", {"size": 4})
     assert kernel.tables["values"].raw.tolist() == [1, -2, 3, 4]

@@ -328,4 +328,4 @@ def _row(graph: Graph, node: Node, plan: Plan, technology: Technology) -> tuple[
         strategy=plan.strategy,
         reuse_factor=plan.reuse_factor,
     )
-    return row, not work.units and not work.depth
+    return row, not work.units

@@ -7,7 +7,7 @@ They are first-order: few, physical, and not fitted. Nothing here knows an opera
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
@@ -16,7 +16,7 @@ from math import ceil
 from typing import Any
 
 from keras_hls.cost.devices import Device
-from keras_hls.op import Unit, UnitKind, Work
+from keras_hls.op import Step, Unit, UnitKind, Work
 
 
 @dataclass(frozen=True)
@@ -172,93 +172,87 @@ def work_silicon(work: Work, technology: Technology) -> Silicon:
         `ff` includes the registers of pipeline stages; `cycles` is the latency: the clock edges along the longest path,
         and for work that is repeated for one sample, one more for every repetition but the first.
     """
-    parts = _parts(work.units, technology)
-    steps = _schedule(work.depth, technology)
-    every = [part for kind in parts.values() for part in kind]
+    every = _parts(work.units, technology)
+    steps = [_stage(step, technology) for step in work.steps]
+    edges = _schedule(steps, technology)
     return Silicon(
         lut=sum(part.lut for part in every),
-        ff=sum(part.ff for part in every) + _pipeline_registers(steps, parts),
+        ff=sum(part.ff for part in every) + sum(map(_held, steps, edges)),
         dsp=sum(part.dsp for part in every),
         bram=sum(part.bram for part in every),
-        cycles=sum(step.inside + step.after for step in steps) + work.interval - 1,
+        cycles=sum(inside + behind for inside, behind in edges) + work.interval - 1,
     )
 
 
-def _parts(units: Sequence[Unit], technology: Technology) -> dict[UnitKind, list[Silicon]]:
-    """What the units of each kind cost; equal units are counted first, since some share blocks."""
+def _parts(units: Sequence[Unit], technology: Technology) -> list[Silicon]:
+    """What units cost; equal units are counted first, since some share blocks."""
     counts: Counter[tuple[UnitKind, tuple[int, ...], int]] = Counter()
-    parts: defaultdict[UnitKind, list[Silicon]] = defaultdict(list)
+    # Their count is their words: two memories are not one of twice the words.
+    parts = [silicon(unit, technology) for unit in units if unit.kind == "memory"]
     for unit in units:
-        if unit.kind == "memory":
-            # Its count is its words: two memories are not one of twice the words.
-            parts[unit.kind].append(silicon(unit, technology))
-        else:
+        if unit.kind != "memory":
             counts[unit.kind, unit.widths, unit.digits] += unit.count
-    for (kind, widths, digits), count in counts.items():
-        parts[kind].append(silicon(Unit(kind, count, widths, digits), technology))
-    return parts
+    return parts + [
+        silicon(Unit(kind, count, widths, digits), technology) for (kind, widths, digits), count in counts.items()
+    ]
 
 
 @dataclass(frozen=True)
-class _Step:
-    """One step of the longest path, and the clock edges that fall to it.
+class _Stage:
+    """What a step of a path is to the schedule.
 
     Parameters
     ----------
-    kind : str
-    inside, after : int
-        Clock edges within the step, and between it and the next.
-    registered : bool
-        Whether the step's unit brings the registers for its inner edges itself (DSP, block RAM, divider).
+    delay : float
+        Nanoseconds through the slowest of its units; through the last part of it, where that has registers inside.
+    cycles : int
+        Clock edges inside the slowest.
+    bits : int
+        What a clock edge behind it has to hold.
+    waiting : int
+        What a clock edge inside has to hold: what isn't made by units with registers of their own.
     """
 
-    kind: UnitKind
-    inside: int
-    after: int
-    registered: bool
+    delay: float
+    cycles: int
+    bits: int
+    waiting: int
 
 
-def _schedule(depth: Sequence[Unit], technology: Technology) -> list[_Step]:
-    """Cut a path into clock cycles as HLS chains operations: each cycle takes steps as long as their delays fit."""
-    steps: list[_Step] = []
+def _stage(step: Step, technology: Technology) -> _Stage:
+    parts = [silicon(unit, technology) for unit in step.units]
+    slowest = max(parts, key=lambda part: (part.cycles, part.delay))
+    waiting = sum(part.bits for part in parts if not part.cycles) + step.passing
+    return _Stage(slowest.delay, slowest.cycles, sum(part.bits for part in parts) + step.passing, waiting)
+
+
+def _schedule(steps: Sequence[_Stage], technology: Technology) -> list[tuple[int, int]]:
+    """Cut a path into clock cycles as HLS chains operations: each cycle takes steps as long as their delays fit.
+
+    Returns the clock edges inside each step, and those behind it.
+    """
+    edges: list[tuple[int, int]] = []
     time, budget = 0.0, technology.budget
-    for unit in depth:
-        one = silicon(unit, technology)
-        inside, late = one.cycles, False
+    for step in steps:
+        inside, late = step.cycles, False
         if inside:
-            time = one.delay
-        elif time + one.delay <= budget:
-            time += one.delay
+            time = step.delay
+        elif time + step.delay <= budget:
+            time += step.delay
         else:
             # What doesn't fit into an empty cycle either is taken to spread over several.
-            late, inside = time > 0, ceil(one.delay / budget) - 1
-            time = budget if inside else one.delay
+            late, inside = time > 0, ceil(step.delay / budget) - 1
+            time = budget if inside else step.delay
         if late:
-            steps[-1] = replace(steps[-1], after=1)
-        steps.append(_Step(unit.kind, inside, 0, bool(one.cycles)))
-    return steps
+            edges[-1] = edges[-1][0], 1
+        edges.append((inside, 0))
+    return edges
 
 
-def _pipeline_registers(steps: Sequence[_Step], parts: Mapping[UnitKind, Sequence[Silicon]]) -> int:
-    """Flip-flops at the clock edges of the path: the bits of all results of the step that each edge belongs to.
-
-    A kind of unit that stands once in the path has all its units in that step. One that stands r times is a tree of r
-    levels, as sums and maxima are: of its units, level j (from 1) has the share ``2**-j / (1 - 2**-r)``.
-    """
-    levels = Counter(step.kind for step in steps)
-    seen: Counter[UnitKind] = Counter()
-    bits = 0.0
-    for step in steps:
-        seen[step.kind] += 1
-        if not step.inside and not step.after:
-            continue
-        share = 2.0 ** -seen[step.kind] / (1 - 2.0 ** -levels[step.kind])
-        units = parts.get(step.kind, ())
-        every = sum(part.bits for part in units)
-        # Beside units with registers of their own, the others of their kind need some to keep pace.
-        inner = sum(part.bits for part in units if not part.cycles) if step.registered else every
-        bits += share * (step.inside * inner + step.after * every)
-    return round(bits)
+def _held(step: _Stage, edges: tuple[int, int]) -> int:
+    """Flip-flops at the clock edges of a step."""
+    inside, behind = edges
+    return inside * (step.waiting if step.cycles else step.bits) + behind * step.bits
 
 
 def _multiply(widths: tuple[int, ...], digits: int, tech: Technology) -> Silicon:

@@ -10,7 +10,7 @@ from keras_hls.cost import LayerEstimate, ResourceEstimate, estimate
 from keras_hls.errors import HLSError, InvalidOption
 from keras_hls.fixed import Fixed, IntArray, TensorType
 from keras_hls.graph import Graph, Input, Node
-from keras_hls.op import Op, Plan, Unit, Work
+from keras_hls.op import Op, Plan, Step, Unit, Work
 
 PART = "xcvu13p-flga2577-2-e"
 
@@ -39,7 +39,7 @@ class Needs(Op):
 
 def register(cycles: int, interval: int = 1) -> Work:
     """Return work that takes this many cycles: a row of registers."""
-    return Work((Unit("register", cycles, (16,)),), (Unit("register", 1, (16,)),) * cycles, interval)
+    return Work((Step((Unit("register", 1, (16,)),)),) * cycles, interval)
 
 
 def graph(**nodes: tuple[Work, str]) -> Graph:
@@ -55,13 +55,8 @@ def run(network: Graph, part: str = PART, clock_period: float = 5.0, plan: Plan 
 
 
 DENSE = Work(
-    (
-        Unit("constant_multiply", 10, (16, 9), 3),
-        Unit("add", 12, (20,)),
-        Unit("table", 4, (10, 18)),
-        Unit("register", 5, (20,)),
-    ),
-    (Unit("constant_multiply", 1, (16, 9), 3),),
+    (Step((Unit("constant_multiply", 10, (16, 9), 3),)),),
+    beside=(Unit("add", 12, (20,)), Unit("table", 4, (10, 18)), Unit("register", 5, (20,))),
 )
 
 
@@ -133,7 +128,7 @@ def test_latency_counts_every_output() -> None:
 
 
 def test_wiring_takes_nothing() -> None:
-    wire = Work((), ())
+    wire = Work()
     plain = run(graph(a=(register(2), "x"), b=(register(3), "a")))
     wired = run(graph(w=(wire, "x"), a=(register(2), "w"), v=(wire, "a"), b=(register(3), "v")))
     assert wired.latency_cycles == plain.latency_cycles
@@ -155,7 +150,7 @@ def test_resource_network() -> None:
     before = "x"
     for i, factor in enumerate(reuse):
         nodes[f"dense{i}"] = (register(1, factor), before)
-        nodes[f"relu{i}"] = (Work((Unit("select", 4, (16,)),), (Unit("select", 1, (16,)),)), f"dense{i}")
+        nodes[f"relu{i}"] = (Work((Step((Unit("select", 4, (16,)),)),)), f"dense{i}")
         before = f"relu{i}"
     del nodes["relu2"]
     result = run(graph(**nodes))
@@ -170,18 +165,17 @@ def test_no_layers() -> None:
 
 
 def test_slower_part_takes_more_cycles() -> None:
-    adders = (Unit("add", 1, (24,)),) * 8
-    tree = graph(a=(Work(adders, adders), "x"))
+    tree = graph(a=(Work((Step((Unit("add", 1, (24,)),)),) * 8), "x"))
     assert run(tree, part="xc7z020-clg400-1").latency_cycles > run(tree).latency_cycles
     assert run(tree, clock_period=2.5).latency_cycles > run(tree, clock_period=5.0).latency_cycles
 
 
 def test_fits() -> None:
-    network = graph(a=(Work((Unit("multiply", 10, (16, 16)),), ()), "x"))
+    network = graph(a=(Work((Step((Unit("multiply", 10, (16, 16)),)),)), "x"))
     small = run(network, part="xc7s6")
     assert small.fits
     assert small.used == {"lut": 50 / 3752, "ff": 0.0, "dsp": 1.0, "bram": 0.0}
-    network = graph(a=(Work((Unit("multiply", 11, (16, 16)),), ()), "x"))
+    network = graph(a=(Work((Step((Unit("multiply", 11, (16, 16)),)),)), "x"))
     assert not run(network, part="xc7s6").fits
     assert run(network, part="xc7s6").used["dsp"] == pytest.approx(1.1)
     assert "Doesn't fit: more DSP than xc7s6 has." in str(run(network, part="xc7s6"))

@@ -1,14 +1,26 @@
 """Counting hardware, against plain recodings and trees that are really built."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_hls.layers_ext.counting import adder_trees, constant_bits, csd_digits, tree_depth, tree_path, units
-from keras_hls.op import Unit
+from keras_hls.layers_ext.counting import (
+    by_kind,
+    choice_steps,
+    constant_bits,
+    csd_digits,
+    extreme_steps,
+    growing_steps,
+    in_turn,
+    sum_steps,
+    tree_depth,
+    units,
+)
+from keras_hls.op import Step, Unit, Work
 
 
 def recoded(n: int) -> list[int]:
@@ -55,18 +67,65 @@ def test_units_are_counted_by_what_they_are():
     assert units("select", 7) == [Unit("select", 1, (7,))]
 
 
+def test_units_in_turn():
+    add, select, none = Unit("add", 2, (5,)), Unit("select", 1, (4,)), Unit("add", 0, (9,))
+    assert in_turn([none, add], [none], [], [select]) == Work((Step((add,)), Step((select,))))
+    assert by_kind([add, select, none, replace(add, widths=(7,))]) == Work(
+        (Step((add, Unit("add", 2, (7,)))), Step((select,)))
+    )
+
+
+def built(leaves: list[int], most: int) -> list[tuple[list[int], int]]:
+    """The adders of a balanced tree of terms of these bits, level by level, and the bits that wait beside them."""
+    levels = []
+    while len(leaves) > 1:
+        pairs = [min(max(pair) + 1, most) for pair in zip(leaves[::2], leaves[1::2])]
+        odd = leaves[len(leaves) // 2 * 2 :]
+        levels.append((sorted(pairs), sum(odd)))
+        leaves = pairs + odd
+    return levels
+
+
+def listed(steps: list[Step]) -> list[tuple[list[int], int]]:
+    return [(sorted(w for u in step.units for w in u.widths * u.count), step.passing) for step in steps]
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=40), st.integers(20, 24))
+def test_trees_of_terms_that_differ(leaves, most):
+    assert listed(growing_steps(np.array(leaves)[:, None], np.array([most]), np.array([1]))) == built(leaves, most)
+
+
+def test_trees_side_by_side():
+    """Empty places don't count, sums that are ready wait for the longest, and each kind is there as often as it is."""
+    leaves = np.array([[0, 4], [5, 4], [3, 0], [0, 0], [6, 0]])
+    found = growing_steps(leaves, np.array([20, 20]), np.array([2, 3]))
+    assert listed(found) == [([5] * 3 + [6] * 2, 2 * 6), ([7] * 2, 3 * 5)]
+    assert growing_steps(leaves * 0, np.array([20, 20]), np.array([2, 3])) == []
+
+
 @pytest.mark.parametrize("terms", range(40))
 def test_trees(terms):
     levels, left = 0, max(terms, 1)
     while left > 1:
         left, levels = (left + 1) // 2, levels + 1
     assert tree_depth(terms) == levels
-    path = tree_path(terms, 20)
-    assert [u.count for u in path] == [1] * levels
-    # The last sum has all bits, and no level has more than the next.
-    assert [u.widths[0] for u in path] == list(range(20 - levels + 1, 21))
-    assert sum(u.count for u in adder_trees(terms, 20)) == max(terms - 1, 0)
-    assert sum(u.count for u in adder_trees([terms, 3, terms], [20, 9, 20])) == 2 * max(terms - 1, 0) + 2
+    found = sum_steps(terms, 20)
+    # The last sum has all bits, and each level one more than that before.
+    assert [{u.widths for u in step.units} for step in found] == [{(width,)} for width in range(21 - levels, 21)]
+    assert sum(u.count for step in found for u in step.units) == max(terms - 1, 0)
+    several = sum_steps([terms, 3, terms], [20, 9, 20])
+    assert sum(u.count for step in several for u in step.units) == 2 * max(terms - 1, 0) + 2
+    chosen = choice_steps(terms, 20)
+    assert [{(u.kind, u.widths) for u in step.units} for step in chosen] == [{("select", (20,))}] * levels
+    largest = extreme_steps(terms, 20)
+    assert [{u.kind for u in step.units} for step in largest] == [{"compare"}, {"select"}] * levels
+
+
+def test_what_waits_in_trees():
+    """Of three numbers one has no partner; a sum of one is ready at once."""
+    assert [step.passing for step in sum_steps([3], 9)] == [7, 0]
+    assert [step.passing for step in sum_steps([3, 1, 0], [9, 5, 5])] == [7 + 5, 5]
+    assert [step.passing for step in extreme_steps([3], 9)] == [9 + 18, 9, 18, 0]
 
 
 @given(st.lists(st.integers(-(2**62), 2**62), min_size=1))

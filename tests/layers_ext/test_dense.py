@@ -226,23 +226,33 @@ def test_zero_weights_are_free():
     assert units(np.zeros((3, 4), int)).units == ()
     some = units([[3], [5]])
     assert units([[3, 0], [0, 0], [5, 0]]).units == some.units
-    assert units([[3, 0], [0, 0], [5, 0]]).depth == some.depth
+    assert len(units([[3, 0], [0, 0], [5, 0]]).steps) == len(some.steps) == 2
 
 
 def test_powers_of_two_are_shifts():
     assert units([[1, 4], [0, 0]]).units == ()
-    assert units([[8], [2]]).units == (Unit("add", 1, units([[8], [2]]).units[0].widths),)
-    assert count(units([[1], [-4], [64]], bias=[1]), "add") == 3
+    assert units([[8], [2]]).units == (Unit("add", 1, (11,)),)
+    assert count(units([[1], [4], [64]], bias=[1]), "add") == 3
 
 
-def test_a_lone_negative_weight_needs_a_negation():
-    """Nothing is there that it could be subtracted from."""
-    (negation,) = units([[-4]]).units
-    assert (negation.kind, negation.count) == ("add", 1)
-    assert count(units([[-4]], bias=[3]), "add") == 1
-    assert count(units([[-4], [1]]), "add") == 1
-    # A multiple is made of differences, which may as well be taken the other way round.
+def test_negative_powers_of_two_are_negated():
+    """As HLS does; it doesn't subtract them in the sums. An input is negated once for all that take it."""
+    assert units([[-4]]).units == (Unit("add", 1, (10,)),)
+    assert count(units([[-4, 1, -4], [1, 1, 8]]), "add") == 1 + 3
+    # A difference may as well be taken the other way round; a sum of two can't.
     assert {u.kind for u in units([[-7]]).units} == {"constant_multiply"}
+    assert units([[-5]]).units == (Unit("constant_multiply", 1, (8, 4), 2), Unit("add", 1, (11,)))
+
+
+def test_sums_grow_from_the_widths_of_their_terms():
+    work = units([[1], [2], [4], [1]], bias=[100])
+    # 8, 9, 10, 8 and 8 bits (100 with a sign).
+    assert [[u.widths for u in step.units for _ in range(u.count)] for step in work.steps] == [
+        [(10,), (11,)],
+        [(12,)],
+        [(12,)],
+    ]
+    assert [step.passing for step in work.steps] == [8, 8, 0]
 
 
 def test_inputs_that_are_constant_are_not_multiplied():
@@ -268,7 +278,7 @@ def test_every_term_but_the_first_takes_an_adder():
     terms = (kernel != 0).sum(0) + (bias != 0)
     work = units(kernel, bias)
     assert count(work, "add") == np.maximum(terms - 1, 0).sum()
-    assert sum(u.kind == "add" for u in work.depth) == int(np.ceil(np.log2(terms.max())))
+    assert len(work.steps) == 1 + int(np.ceil(np.log2(terms.max())))
 
 
 @pytest.mark.parametrize("reuse", [1, 2, 4, 8, 24])

@@ -235,5 +235,5 @@ def test_neighbouring_loops_are_one():
     "op", [Permute((2, 0, 1)), Pad((1, 0, 0), (0, 0, 1)), Crop((0, 1, 1), (1, 0, 0)), Repeat((1, 2, 3))]
 )
 def test_moving_takes_no_hardware(op):
-    assert op.work(X, plan=Plan()) == Work((), ())
+    assert op.work(X, plan=Plan()) == Work()
     assert op.selects and not op.wiring and op.reuse_factors(X) == (1,)

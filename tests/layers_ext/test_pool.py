@@ -167,7 +167,7 @@ def test_work_of_sums():
     assert Pool("sum", 0, 2, 2, 2).work(x, plan=PLAN).units == (Unit("add", 4, (5,)),)
     whole = Pool("sum", 0, 1, 5, 5).work(x, plan=PLAN)
     assert sum(u.count for u in whole.units) == 8
-    assert [u.widths for u in whole.depth] == [(5,), (6,), (7,)]
+    assert [step.units[0].widths for step in whole.steps] == [(5,), (6,), (7,)]
     # What is always zero isn't added; what is constant is one number together.
     y = TensorType([-8, 0, 3, 3, 5], [7, 0, 3, 9, 5], 0)
     assert sum(u.count for u in Pool("sum", 0, 1, 5, 5).work(y, plan=PLAN).units) == 2
@@ -177,8 +177,10 @@ def test_work_of_sums():
 def test_work_of_extremes():
     x = TensorType.of(Fixed(True, 4, 4), (5, 2))
     work = Pool("max", 0, 1, 5, 5).work(x, plan=PLAN)
-    assert work.units == (Unit("compare", 8, (4,)), Unit("select", 8, (4,)))
-    assert [u.kind for u in work.depth] == ["compare", "select"] * 3
+    assert [(u.kind, u.count, u.widths) for u in work.units] == [
+        (kind, n, (4,)) for n in (4, 2, 2) for kind in ("compare", "select")
+    ]
+    assert [step.units[0].kind for step in work.steps] == ["compare", "select"] * 3
     # At a border, windows have fewer elements.
     assert sum(u.count for u in Pool("max", 0, 3, 3, 2, 1).work(x, plan=PLAN).units) == 2 * 2 * (1 + 2 + 1)
     # Never below 3; of those that can be above, one is never below 3 itself; -1 never wins.

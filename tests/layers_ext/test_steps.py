@@ -121,4 +121,4 @@ def test_work():
     for unit in ternary.units:
         counts[unit.kind, unit.widths] += unit.count
     assert counts == {("compare", (4,)): 3, ("compare", (3,)): 1, ("select", (2,)): 2, ("select", (1,)): 2}
-    assert [u.kind for u in ternary.depth] == ["compare", "select", "select"]
+    assert [step.units[0].kind for step in ternary.steps] == ["compare", "select", "select"]

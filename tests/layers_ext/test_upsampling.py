@@ -119,7 +119,7 @@ def test_work_of_a_doubled_row():
     work = Interpolate(0, 6).work(x, plan=Plan())
     assert [u for u in work.units if u.kind == "constant_multiply"] == [Unit("constant_multiply", 3, (5, 2), 2)]
     assert [(u.kind, u.count) for u in work.units if u.kind == "add"] == [("add", 4)]
-    assert [u.kind for u in work.depth] == ["constant_multiply", "add"]
+    assert [step.units[0].kind for step in work.steps] == ["constant_multiply", "add"]
     check_op(Interpolate(0, 6), x)
 
 

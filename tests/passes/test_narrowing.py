@@ -29,7 +29,7 @@ from keras_hls.layers_ext.quantize import Quantize
 from keras_hls.layers_ext.reshape import Reshape
 from keras_hls.layers_ext.scale import Scale
 from keras_hls.layers_ext.upsampling import Interpolate
-from keras_hls.op import Plan, Unit, Work
+from keras_hls.op import Plan, Step, Unit, Work
 from keras_hls.passes import prepare
 from keras_hls.passes.narrowing import narrow
 from keras_hls.verification import inexact_layers
@@ -160,10 +160,8 @@ def test_work_counts_the_bits_that_are_made():
 
 def test_work_modulo():
     units = (Unit("add", 3, (9,)), Unit("multiply", 2, (9, 8)), Unit("register", 1, (4,)), Unit("select", 1, (12,)))
-    found = Work(units, units[:1], 4).modulo(6)
-    assert found == Work(
-        (Unit("add", 3, (6,)), units[1], units[2], Unit("select", 1, (6,))), (Unit("add", 3, (6,)),), 4
-    )
+    found = Work((Step(units[:2], 5),), 4, units[2:]).modulo(6)
+    assert found == Work((Step((Unit("add", 3, (6,)), units[1]), 5),), 4, (units[2], Unit("select", 1, (6,))))
 
 
 def test_places_say_what_is_kept():
