@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any, TypeVar
 
 from keras_hls.errors import HLSError, InvalidModel, InvalidOption, TooWide
 from keras_hls.fixed import Fixed, Formats, IntArray, Quantization, TensorType
 from keras_hls.op import Kernel, Op, Plan, Work
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, eq=False)
@@ -323,12 +326,17 @@ class Names:
 
 def _inferred(op: Op, inputs: tuple[TensorType, ...]) -> TensorType:
     """What an op infers; for the same types it isn't asked again, as each pass that changes little does."""
-    last: tuple[tuple[TensorType, ...], TensorType] | None = vars(op).get("_inferred")
+    return _remembered(op, "_inferred", inputs, lambda: op.infer(*inputs))
+
+
+def _remembered(op: Op, what: str, inputs: tuple[Any, ...], ask: Callable[[], Answer]) -> Answer:
+    """What an op answered last time, if it was asked the same; else what it answers now."""
+    last: tuple[tuple[Any, ...], Answer] | None = vars(op).get(what)
     if last is not None and len(last[0]) == len(inputs) and all(a is b for a, b in zip(last[0], inputs)):
         return last[1]
-    kind = op.infer(*inputs)
-    vars(op)["_inferred"] = inputs, kind
-    return kind
+    answer = ask()
+    vars(op)[what] = inputs, answer
+    return answer
 
 
 def bind(node: Node, inputs: Sequence[TensorType]) -> Callable[..., IntArray]:
@@ -342,7 +350,7 @@ def bind(node: Node, inputs: Sequence[TensorType]) -> Callable[..., IntArray]:
 
 def work(node: Node, inputs: Sequence[TensorType], plan: Plan) -> Work:
     """Return what a node needs in hardware: its op, in as many bits as the node keeps."""
-    found = node.op.work(*inputs, plan=plan)
+    found = _remembered(node.op, f"_work_{plan}", tuple(inputs), lambda: node.op.work(*inputs, plan=plan))
     return found if node.keeps is None else found.modulo(node.keeps.width)
 
 

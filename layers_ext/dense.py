@@ -139,12 +139,12 @@ class Dense(Op):
             widest = (int(x.widths.max(initial=0)), self.kernel.type.hull.width, int(y.widths.max(initial=0)))
             return shared_work(self.n_in, self.n_out, widest, positions, plan.reuse_factor)
         widths = x.widths.reshape(positions, self.n_in)
-        used = (self.kernel.raw != 0) & (widths.max(0, initial=0) > 0)[:, None]
         # One multiplier serves all outputs that take the same multiple of an input.
-        rows, columns = np.nonzero(used)
-        pairs = np.unique(np.stack([rows, self.kernel.raw[rows, columns]], 1), axis=0)
-        multiplies = multipliers(width_counts(widths)[pairs[:, 0]], pairs[:, 1])
-        shifted = np.unique(pairs[csd_digits(pairs[:, 1]) == 1, 0])
+        constants = np.sort(self.kernel.raw, axis=1)
+        new = np.diff(constants, axis=1, prepend=constants[:, :1] - 1) != 0
+        rows, columns = np.nonzero(new & (constants != 0))
+        multiplies = multipliers(width_counts(widths)[rows], constants[rows, columns])
+        shifted = (csd_digits(self.kernel.raw) == 1).any(1)
         return unrolled_work(multiplies, int(widths[:, shifted].sum()), self._sums(x, y))
 
     def _sums(self, x: TensorType, y: TensorType) -> list[Step]:

@@ -63,12 +63,17 @@ def multipliers(counts: IntArray, constants: IntArray) -> list[Unit]:
 
 def _tallied(counts: IntArray, *keys: IntArray) -> list[tuple[int, ...]]:
     """How often each combination of a variable's width and keys of its constants occurs, and the combination."""
-    kinds, of = np.unique(np.stack(keys, 1), axis=0, return_inverse=True)
-    total = np.zeros((len(kinds), counts.shape[1]), np.int64)
-    np.add.at(total, of.reshape(-1), counts)
+    if not len(counts):
+        return []
+    order = np.lexsort(keys)
+    columns = np.stack(keys)[:, order]
+    first = np.flatnonzero(np.diff(columns, prepend=-1).any(0))
+    total = np.add.reduceat(counts[order], first)
     # Variables of no bits are none.
     return [
-        (int(total[kind, width]), int(width), *map(int, kinds[kind])) for kind, width in np.argwhere(total) if width
+        (int(total[kind, width]), int(width), *map(int, columns[:, first[kind]]))
+        for kind, width in np.argwhere(total)
+        if width
     ]
 
 

@@ -106,6 +106,8 @@ class TensorType:
 def bit_length(values: npt.ArrayLike) -> IntArray:
     """Return the bits of each non-negative integer, as ``int.bit_length``; 0 for 0 and below."""
     ints = np.maximum(np.asarray(values, np.int64), 0)
+    if ints.max(initial=0) < 1 << 53:
+        return np.frexp(ints.astype(np.float64))[1].astype(np.int64)
     # Two halves, because a float64 would round integers above 53 bits up to the next power of two.
     upper, lower = ints >> 31, ints & 0x7FFFFFFF
     return np.where(
