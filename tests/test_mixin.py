@@ -50,6 +50,11 @@ class Called(keras_hls.HLSModelMixin, keras.Model):  # type: ignore[misc]
         return self.dense(x)
 
 
+@pytest.fixture(autouse=True)
+def _same_weights() -> None:
+    keras.utils.set_random_seed(1)
+
+
 def nested(inner: type = Row) -> Any:
     x = L.Input((4,))
     return Net(x, L.Dense(3)(inner([L.Input((4,)), L.Dense(5, activation="relu"), L.Dense(4)])(x)))
