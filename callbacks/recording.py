@@ -97,7 +97,7 @@ def layer_metrics(estimate: ResourceEstimate) -> dict[str, float]:
         for quantity in ("lut", "ff", "dsp", "bram"):
             key = f"{head}/{quantity}"
             found[key] = found.get(key, 0.0) + float(getattr(row, quantity))
-        found[f"{head}/ii"] = max(found.get(f"{head}/ii", 0.0), float(row.ii))
+        found[f"{head}/ii"] = max(found.get(f"{head}/ii", 0.0), float(row.ii or 0))
     return found
 
 

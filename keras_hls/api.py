@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_hls.cost import ResourceEstimate
+from keras_hls.cost.coefficient_files import coefficients
 from keras_hls.errors import HLSError, InvalidModel, UnsupportedModel
 from keras_hls.frontends import models
 from keras_hls.options import Options
@@ -58,6 +59,7 @@ def snapshot(
     from keras_hls.layers_ext.quantize import Quantize
 
     chosen = Options.of(**options)
+    coefficients(chosen.coefficients)
     model = models.opened(model, weights)
     floats = calibration is not None or chosen.precision is not None
     graph = fold_scales(

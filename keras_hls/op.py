@@ -40,6 +40,7 @@ UnitKind = Literal[
     "add",  # widths: sum
     "compare",  # widths: compared value
     "select",  # widths: chosen value
+    "multiplex",  # widths: how many values one is chosen of, chosen value
     "divide",  # widths: dividend, divisor
     "round",  # widths: result (an increment of the kept bits)
     "saturate",  # widths: value before, value after
@@ -82,10 +83,13 @@ class Step:
     passing : int
         Bits of values that later steps take and none of these units makes: where a clock edge falls behind the step,
         registers hold them beside its results.
+    repeats : int
+        How many cycles the units are busy with one sample, where they take several turns.
     """
 
     units: tuple[Unit, ...]
     passing: int = 0
+    repeats: int = 1
 
 
 @dataclass(frozen=True)
@@ -100,11 +104,14 @@ class Work:
         Cycles until the next sample can start.
     beside : tuple of Unit
         Hardware that no value has to pass: registers of running sums, and the choice of what is worked on.
+    loops : bool
+        Whether the steps are the body of a pipelined loop, which a sample goes through several times.
     """
 
     steps: tuple[Step, ...] = ()
     interval: int = 1
     beside: tuple[Unit, ...] = ()
+    loops: bool = False
 
     @property
     def units(self) -> tuple[Unit, ...]:

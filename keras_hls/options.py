@@ -75,6 +75,8 @@ class Options:
         Instead of `bits`: the fewest bits with which no output is off by more than that, for the calibration samples.
     project_name : str, optional
         Name of the top function; by default that of the output folder.
+    coefficients : str or path, optional
+        What the cost is estimated with: "Vitis HLS" (the default), "Vivado HLS", or a file of ``keras-hls calibrate``.
 
     Raises
     ------
@@ -94,6 +96,7 @@ class Options:
     bits: int = 16
     max_error: float | None = None
     project_name: str | None = None
+    coefficients: str | None = None
 
     def __post_init__(self) -> None:
         from keras_hls.cost.devices import device
@@ -120,6 +123,7 @@ class Options:
             ("layers", plain),
             ("reuse_factor", int(self.reuse_factor)),
             ("clock_period", float(self.clock_period)),
+            ("coefficients", None if self.coefficients is None else str(self.coefficients)),
         ):
             object.__setattr__(self, name, value)
         self._check_precision()

@@ -24,6 +24,7 @@ from keras_hls.errors import HLSError, HLSWarning, InvalidData, InvalidOption, O
 from keras_hls.folder import check_target, write_file, write_folder
 from keras_hls.graph import Graph
 from keras_hls.layer_traces import Trace
+from keras_hls.op import Plan
 from keras_hls.options import Options, identifier
 from keras_hls.sim.emulator import Emulator, Samples, predict, sample_arrays, to_raw
 from keras_hls.tracer import keras_answers, samples_to_trace, traces
@@ -104,9 +105,7 @@ class Snapshot:
         InvalidOption
         """
         chosen = self._with(options)
-        return estimate_cost(
-            self.graph, part=chosen.part, clock_period=chosen.clock_period, plans=chosen.plans(self.graph)
-        )
+        return _estimated(self.graph, chosen, chosen.plans(self.graph))
 
     def _with(self, options: Mapping[str, Any]) -> Options:
         if not options:
@@ -213,7 +212,7 @@ class Snapshot:
         name = chosen.project_name or tool.free_name(identifier(folder.absolute().name or "network"))
         if tool.free_name(name) != name:
             raise InvalidOption(f"project_name must not be {name!r}, which is the name of a file of every project")
-        estimate = estimate_cost(self.graph, part=chosen.part, clock_period=chosen.clock_period, plans=plans)
+        estimate = _estimated(self.graph, chosen, plans)
         samples = None if verify is False else sample_inputs(self.graph, 1000) if verify is True else verify
         raw = to_raw(self.graph, sample_inputs(self.graph, _BENCH) if samples is None else samples)
         if not len(raw[0]):
@@ -261,6 +260,16 @@ def _first_difference(project: Project, samples: Samples, examples: Sequence[int
         if first := project.compare(some).first:
             return f"\nThe first layer that differs is {first}."
     return ""
+
+
+def _estimated(graph: Graph, options: Options, plans: Mapping[str, Plan]) -> ResourceEstimate:
+    return estimate_cost(
+        graph,
+        part=options.part,
+        clock_period=options.clock_period,
+        plans=plans,
+        coefficients=options.coefficients,
+    )
 
 
 def _plain(options: Options) -> dict[str, Any]:

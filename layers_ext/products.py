@@ -106,7 +106,18 @@ def sums_of_products(
         How many places there are of each kind.
     """
     ends = low * constants, high * constants
-    least, largest = np.minimum(*ends), np.maximum(*ends)
+    return sums(np.minimum(*ends), np.maximum(*ends), known, most, times)
+
+
+def sums(least: IntArray, largest: IntArray, known: IntArray, most: IntArray, times: IntArray) -> list[Step]:
+    """Return the adders that sum terms of any kind, level by level; arguments as for `sums_of_products`.
+
+    Parameters
+    ----------
+    least, largest : int arrays [terms, kinds, outputs]
+        The ends of each term, which is constant where they are the same.
+    known, most, times : int arrays
+    """
     there = np.concatenate([least < largest, (known != 0)[None]])
     bits = np.concatenate([_bits(least, largest), _bits(known, known)[None]])
     # Beside what may be negative, everything else takes a sign as well.
@@ -173,7 +184,7 @@ def shared_work(n_in: int, n_out: int, widths: Sequence[int], positions: int, re
     steps = (
         # A weight is read, which takes a clock edge, and multiplied; the products of an output join its running sum.
         Step((Unit("memory", reuse, (count * weight,)),), wide * inputs),
-        Step((Unit("multiply", count, (wide, weight)),)),
+        Step((Unit("multiply", count, (wide, weight)),), repeats=reuse * positions),
         *sum_steps(np.full(outputs, inputs + 1), total),
     )
-    return Work(steps, reuse * positions, tuple(beside))
+    return Work(steps, reuse * positions, tuple(beside), loops=True)

@@ -23,8 +23,8 @@ from keras_hls.fixed import (
     composed,
 )
 from keras_hls.layers_ext.axes import channel_constants, permuted_constants
-from keras_hls.layers_ext.counting import by_kind, units
-from keras_hls.op import Kernel, Op, Plan, Unit, Work
+from keras_hls.layers_ext.counting import units
+from keras_hls.op import Kernel, Op, Plan, Step, Work
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,13 +87,16 @@ class Quantize(Op):
         (x,) = inputs
         cast = self._on(x)
         out = cast.type.widths
-        found: list[Unit] = []
-        if self.formats.rounding != "TRN":
-            found += units("round", out[cast.rounds & (out > 0)])
-        if self.formats.overflow != "WRAP":
-            varies = cast.overflows & (out > 0)
-            found += units("saturate", x.widths[varies], out[varies])
-        return by_kind(found)
+        steps = []
+        varies = cast.overflows & (out > 0)
+        if self.formats.overflow == "WRAP":
+            varies = np.zeros_like(varies)
+        if self.formats.rounding != "TRN" and (rounds := units("round", out[cast.rounds & (out > 0)])):
+            # Whether the value is out of range is seen in all its bits.
+            steps.append(Step(tuple(rounds), int(x.widths[varies].sum())))
+        if saturates := units("saturate", x.widths[varies], out[varies]):
+            steps.append(Step(tuple(saturates)))
+        return Work(tuple(steps))
 
     def hls(self, *inputs: TensorType, plan: Plan) -> Kernel:
         (x,) = inputs

@@ -3,10 +3,13 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from keras_hls.cost import LayerEstimate, ResourceEstimate, estimate
+from keras_hls.cost import LayerEstimate, ResourceEstimate, Resources, estimate
+from keras_hls.cost.coefficient_files import PREDICTED, coefficients, device_families, shipped
+from keras_hls.cost.pricing import figure
 from keras_hls.errors import HLSError, InvalidOption
 from keras_hls.fixed import Fixed, IntArray, TensorType
 from keras_hls.graph import Graph, Input, Node
@@ -38,8 +41,9 @@ class Needs(Op):
 
 
 def register(cycles: int, interval: int = 1) -> Work:
-    """Return work that takes this many cycles: a row of registers."""
-    return Work((Step((Unit("register", 1, (16,)),)),) * cycles, interval)
+    """Return work that takes this many cycles: a row of registers, gone through for every cycle of the interval."""
+    first = Step((Unit("register", 1, (16,)),), repeats=interval)
+    return Work((first, *(Step((Unit("register", 1, (16,)),)),) * (cycles - 1)), interval, loops=interval > 1)
 
 
 def graph(**nodes: tuple[Work, str]) -> Graph:
@@ -60,25 +64,152 @@ DENSE = Work(
 )
 
 
+#: What `DENSE` is made of on this part: products in DSPs, 240 bits of sums, tables in two block RAMs, and the registers of
+#: its output of 4 x 16 bits.
+AMOUNTS = {"dsp": 10, "add": 240, "bram": 2, "held": 100, "handed": 64}
+
+
+def figures(stage: str) -> dict[str, int]:
+    weights = coefficients().weights[stage]
+    return {name: round(figure(AMOUNTS, weights[name])) for name in ("lut", "ff", "dsp", "bram", "uram")}
+
+
 def test_rows() -> None:
-    result = run(graph(a=(DENSE, "x")), plan=Plan("Resource", 2))
-    assert result.layers == (
-        LayerEstimate(
-            name="a",
-            layer="layer_a",
-            op="Needs",
-            shape=(4,),
-            type="fixed<16, 6>",
-            lut=10 * 5 + 12 * 22,
-            ff=100,
-            dsp=10,
-            bram=2,
-            latency_cycles=0,
-            ii=1,
-            strategy="Resource",
-            reuse_factor=2,
-        ),
+    (row,) = run(graph(a=(DENSE, "x")), plan=Plan("Resource", 2)).layers
+    assert row == LayerEstimate(
+        name="a",
+        layer="layer_a",
+        op="Needs",
+        shape=(4,),
+        type="fixed<16, 6>",
+        stages=row.stages,
+        stage="impl",
+        latency_cycles=0,
+        ii=1,
+        clock_ns=row.clock_ns,
+        strategy="Resource",
+        reuse_factor=2,
+        calibrated=True,
     )
+    assert {stage: {k: getattr(r, k) for k in figures(stage)} for stage, r in row.stages.items()} == {
+        stage: figures(stage) for stage in PREDICTED
+    }
+    assert (row.dsp, row.stages["csynth"].bram) == (10, 2)
+
+
+def test_stages() -> None:
+    result = run(graph(a=(DENSE, "x"), b=(DENSE, "a")))
+    csynth = result.at("csynth")
+    assert (result.stage, csynth.stage) == ("impl", "csynth")
+    assert csynth.lut == 2 * figures("csynth")["lut"]
+    assert result.lut == 2 * figures("impl")["lut"]
+    assert [row.lut for row in csynth.layers] == [figures("csynth")["lut"]] * 2
+    assert csynth.at("impl") == result
+    with pytest.raises(InvalidOption, match=r"^stage must be one of 'csynth', 'impl' here, not 'synth'$"):
+        result.at("synth")
+
+
+def test_intervals_hold_the_figures() -> None:
+    result = run(graph(a=(DENSE, "x"), b=(register(2, 4), "a")))
+    for each in (result, *result.layers):
+        for found in each.stages.values():
+            for name in ("lut", "ff", "dsp", "bram", "uram"):
+                low, high = found.interval(name)
+                assert 0 <= low <= getattr(found, name) <= high
+    low, high = result.latency_interval
+    assert low <= result.latency_cycles <= high
+    assert result.resources.interval("lut")[0] < result.lut < result.resources.interval("lut")[1]
+
+
+def test_what_no_report_tells_is_uncalibrated() -> None:
+    divider = Work((Step((Unit("divide", 4, (16, 16)),)),))
+    result = run(graph(a=(DENSE, "x"), b=(divider, "a")))
+    assert [row.calibrated for row in result.layers] == [True, False]
+    assert not result.calibrated
+    assert "* Uncalibrated, since no published report tells: b." in str(result)
+    assert "Uncalibrated" not in str(run(graph(a=(DENSE, "x"))))
+
+
+def test_a_path_that_is_too_long_misses_the_clock() -> None:
+    slow = Work((Step((Unit("multiply", 1, (4, 60)),)),))
+    result = run(graph(a=(slow, "x")), part="xc7z020-clg400-1", clock_period=4.0)
+    assert result.clock_met is False
+    assert str(result).count("The clock is likely missed: a path of") == 1
+    assert run(graph(a=(DENSE, "x"))).clock_met
+
+
+def test_coefficients_of_another_tool(tmp_path: Path) -> None:
+    network = graph(a=(DENSE, "x"))
+    vivado, vitis = (estimate_with(network, tool) for tool in ("Vivado HLS", "Vitis HLS"))
+    assert "Vivado HLS" in vivado.source
+    assert vivado.clock_budget_ns == pytest.approx(5 * 0.875)
+    assert vitis.clock_budget_ns == pytest.approx(5 * 0.73)
+    file = tmp_path / "mine.json"
+    data = json.loads(json.dumps(shipped("Vitis HLS")))
+    data["stages"]["impl"]["lut"]["add"]["value"] *= 2
+    file.write_text(json.dumps(data))
+    assert estimate_with(network, file).lut > vitis.lut
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "there is no "),
+        ("{", "isn't a file that keras-hls calibrate has written"),
+        ("[]", "isn't a file that keras-hls calibrate has written"),
+        ('{"tool": "Vitis HLS"}', "KeyError"),
+    ],
+)
+def test_files_that_hold_no_coefficients(tmp_path: Path, content: str | None, message: str) -> None:
+    file = tmp_path / "mine.json"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(InvalidOption, match=message):
+        estimate_with(graph(a=(DENSE, "x")), file)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("rules", "add_delay", "value"), -1),
+        (("rules", "add_delay", "value"), "much"),
+        (("stages", "impl", "lut", "add", "value"), float("nan")),
+        (("stages", "impl", "spread", "total", "lut"), [1.1, 2]),
+        (("stages", "impl", "lut", "gold"), {"value": 1}),
+    ],
+)
+def test_impossible_coefficients(tmp_path: Path, place: tuple[str, ...], value: object) -> None:
+    data = json.loads(json.dumps(shipped("Vitis HLS")))
+    entry = data
+    for key in place[:-1]:
+        entry = entry[key]
+    entry[place[-1]] = value
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps(data))
+    with pytest.raises(InvalidOption, match="isn't a file that keras-hls calibrate has written"):
+        estimate_with(graph(a=(DENSE, "x")), file)
+
+
+def test_every_coefficient_has_a_source() -> None:
+    for tool in ("Vivado HLS", "Vitis HLS"):
+        data = shipped(tool)
+        entries = list(data["rules"].values())
+        for stage in PREDICTED:
+            entries += [
+                entry for name in ("lut", "ff", "dsp", "bram", "uram") for entry in data["stages"][stage][name].values()
+            ]
+            assert data["stages"][stage]["fitted on"]
+            assert data["stages"][stage]["errors"]
+        for entry in entries:
+            assert {"value", "unit", "source"} <= set(entry) <= {"value", "law", "unit", "source"}
+            assert entry["source"]
+    families = device_families()
+    assert all(family["source"] for family in (*families["families"].values(), *families["speed_grades"].values()))
+
+
+def estimate_with(network: Graph, which: str | Path) -> ResourceEstimate:
+    plans = {node.name: Plan() for node in network}
+    return estimate(network, part=PART, clock_period=5.0, plans=plans, coefficients=which)
 
 
 def test_work_is_asked_with_the_plan_of_its_node() -> None:
@@ -133,6 +264,7 @@ def test_wiring_takes_nothing() -> None:
     wired = run(graph(w=(wire, "x"), a=(register(2), "w"), v=(wire, "a"), b=(register(3), "v")))
     assert wired.latency_cycles == plain.latency_cycles
     row = wired.layers[0]
+    assert row.calibrated
     assert (row.name, row.lut, row.ff, row.dsp, row.bram, row.latency_cycles, row.ii) == ("w", 0, 0, 0, 0, 0, 1)
     assert run(graph(w=(wire, "x"))).latency_cycles == 0
 
@@ -174,7 +306,9 @@ def test_fits() -> None:
     network = graph(a=(Work((Step((Unit("multiply", 10, (16, 16)),)),)), "x"))
     small = run(network, part="xc7s6")
     assert small.fits
-    assert small.used == {"lut": 50 / 3752, "ff": 0.0, "dsp": 1.0, "bram": 0.0}
+    assert small.used["dsp"] == 1.0
+    assert small.used["lut"] == small.lut / 3752
+    assert small.used["uram"] == 0.0
     network = graph(a=(Work((Step((Unit("multiply", 11, (16, 16)),)),)), "x"))
     assert not run(network, part="xc7s6").fits
     assert run(network, part="xc7s6").used["dsp"] == pytest.approx(1.1)
@@ -185,31 +319,31 @@ def test_fits() -> None:
 
 def test_text() -> None:
     result = run(graph(a=(DENSE, "x"), b=(register(2, 4), "a")))
-    assert str(result) == TEXT
-    assert str(result) == str(run(graph(a=(DENSE, "x"), b=(register(2, 4), "a"))))
+    text = str(result)
+    assert text == str(run(graph(a=(DENSE, "x"), b=(register(2, 4), "a"))))
+    lines = text.splitlines()
+    assert lines[0] == "Estimate for xcvu13p-flga2577-2-e at 5 ns"
+    rows = {line.split("  ")[0]: line.split() for line in lines}
+    assert rows["a (Needs)"][-8:] == [*shown(result.layers[0].resources), "0", "1", "Latency", "1"]
+    assert rows["Total csynth"][2:] == shown(result.stages["csynth"])
+    assert rows["Total impl"][2:] == [*shown(result.resources), str(result.latency_cycles), "4"]
+    low, high = result.resources.interval("lut")
+    assert f"{low}-{high}" in text
+    assert rows["xcvu13p"][1:] == ["1,728,000", "3,456,000", "12,288", "5,376"]
+    assert "Stage impl: the placed design, which must fit." in text
+    assert "Stage csynth: the report of C synthesis." in str(result.at("csynth"))
 
 
-TEXT = """\
-Estimate for xcvu13p-flga2577-2-e at 5 ns
-
-Layer (op)  Output shape  Type                LUT         FF     DSP  BRAM18  Cycles  II  Strategy  Reuse
----------------------------------------------------------------------------------------------------------
-a (Needs)   (4,)          fixed<16, 6>        314        100      10       2       0   1  Latency       1
-b (Needs)   (4,)          fixed<16, 6>          0         32       0       0       5   4  Latency       1
----------------------------------------------------------------------------------------------------------
-Total                                         314        132      10       2       6   4
-xcvu13p                                 1,728,000  3,456,000  12,288   5,376
-Used                                         0.0%       0.0%    0.1%    0.0%
-
-Stage csynth: what the report of C synthesis would say; placement usually needs fewer LUTs.
-First-order figures, model version 1 (first order, uncalibrated). Cycles of the total: longest path."""
+def shown(resources: Resources) -> list[str]:
+    return [f"{getattr(resources, name):,}" for name in ("lut", "ff", "dsp", "bram")]
 
 
 def test_html() -> None:
-    html = run(graph(a=(DENSE, "x")))._repr_html_()
+    result = run(graph(a=(DENSE, "x")))
+    html = result._repr_html_()
     assert html.startswith("<table>")
     assert "<td>fixed&lt;16, 6&gt;</td>" in html
-    assert "<td>314</td>" in html
+    assert f"<td>{result.lut:,}</td>" in html
     assert "csynth" in html
 
 
@@ -231,13 +365,14 @@ def test_from_dict_of_something_else(change: dict[str, object]) -> None:
 
 
 def test_metrics() -> None:
-    metrics = run(graph(a=(DENSE, "x"), b=(register(2, 4), "a"))).metrics()
+    result = run(graph(a=(DENSE, "x"), b=(register(2, 4), "a")))
+    metrics = result.metrics()
     assert metrics == {
-        "hls_lut": 314.0,
-        "hls_ff": 132.0,
+        "hls_lut": float(result.lut),
+        "hls_ff": float(result.ff),
         "hls_dsp": 10.0,
         "hls_bram": 2.0,
-        "hls_latency_cycles": 6.0,
+        "hls_latency_cycles": float(result.latency_cycles),
         "hls_ii": 4.0,
     }
     assert all(type(value) is float for value in metrics.values())
@@ -249,6 +384,7 @@ def test_pandas() -> None:
     table = result.to_pandas()
     assert list(table["name"]) == ["a", "b"]
     assert table["lut"].sum() == result.lut
+    assert table["lut_csynth"].sum() == result.at("csynth").lut
 
 
 @pytest.mark.parametrize("clock_period", [0, -5.0, float("inf"), float("nan")])
@@ -260,11 +396,3 @@ def test_clock_period_must_be_positive(clock_period: float) -> None:
 def test_unknown_part() -> None:
     with pytest.raises(InvalidOption, match="xcvu13q"):
         run(graph(a=(DENSE, "x")), part="xcvu13q")
-
-
-def test_says_what_it_predicts() -> None:
-    result = run(graph(a=(DENSE, "x")))
-    assert result.stage == "csynth"
-    assert "uncalibrated" in result.version
-    assert "Stage csynth" in str(result)
-    assert "uncalibrated" in str(result)
