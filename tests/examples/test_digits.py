@@ -41,7 +41,7 @@ def test_training_export_and_record(tmp_path: Path) -> None:
     pytest.importorskip("mlflow")
     out = run(tmp_path, "--epochs", "2")
     assert len(re.findall(r"accuracy: .* - val_loss: .* - hls_lut: \d+.* - hls_ii: \d", out)) == 2
-    assert re.search(r"^Total +[\d,]+ ", out, re.MULTILINE)
+    assert re.search(r"^Total impl +[\d,]+ ", out, re.MULTILINE)
     for layer in ("hidden_1", "hidden_2", "scores"):
         assert re.search(rf"^{layer} \(Dense\) ", out, re.MULTILINE)
     assert "Hardware answer equals Keras's, bit for bit: 360 of 360 test images" in out
