@@ -16,6 +16,8 @@ _HOMES = {
     "load": "keras_hls.api",
     "snapshot": "keras_hls.api",
     "estimate": "keras_hls.api",
+    "calibrate": "keras_hls.cost.calibrate",
+    "read_reports": "keras_hls.cost.from_reports",
     "Project": "keras_hls.project",
     "Snapshot": "keras_hls.snapshots",
     "HLSModelMixin": "keras_hls.mixin",
@@ -31,6 +33,7 @@ __all__ = [
     "HLSWarning",
     "Project",
     "Snapshot",
+    "calibrate",
     "callbacks",
     "check",
     "emitters",
@@ -39,11 +42,14 @@ __all__ = [
     "export_hls",
     "layers_ext",
     "load",
+    "read_reports",
     "snapshot",
 ]
 
 if TYPE_CHECKING:
     from keras_hls.api import check, estimate, export_hls, load, snapshot
+    from keras_hls.cost.calibrate import calibrate
+    from keras_hls.cost.from_reports import read_reports
     from keras_hls.errors import HLSError, HLSWarning
     from keras_hls.mixin import HLSModelMixin, enable
     from keras_hls.project import Project

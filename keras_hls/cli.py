@@ -48,8 +48,21 @@ def _export(
     return 0
 
 
-def _estimate(model: str, calibration: str | None, **options: Any) -> int:
-    print(_with_inputs(lambda **given: keras_hls.estimate(model, **given), calibration, options))
+def _estimate(model: str, calibration: str | None, stage: str | None, **options: Any) -> int:
+    found = _with_inputs(lambda **given: keras_hls.estimate(model, **given), calibration, options)
+    print(found if stage is None else found.at(stage))
+    return 0
+
+
+def _calibrate(reports: list[str], output: str, start: str | None) -> int:
+    print(keras_hls.calibrate(reports, output=output, start=start))
+    print(f"\nWritten: {output}; use it with --coefficients {output}, or coefficients={output!r}")
+    return 0
+
+
+def _reports(folder: str, stage: str | None) -> int:
+    found = keras_hls.read_reports(folder)
+    print(found if stage is None else found.at(stage))
     return 0
 
 
@@ -83,7 +96,13 @@ def _with_inputs(call: Callable[..., Any], calibration: str | None, options: dic
     return call(**given, precision={name: {"result": _INPUT} for name in missing})
 
 
-_COMMANDS: dict[str, Callable[..., int]] = {"export": _export, "estimate": _estimate, "check": _check}
+_COMMANDS: dict[str, Callable[..., int]] = {
+    "export": _export,
+    "estimate": _estimate,
+    "check": _check,
+    "calibrate": _calibrate,
+    "reports": _reports,
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -113,7 +132,20 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--precision", metavar="TYPE", help='of layers without quantizers, as "fixed<16,6>"')
         command.add_argument("--softmax", help="host or hardware")
+        command.add_argument(
+            "--coefficients", metavar="TOOL|FILE", help='"Vitis HLS", "Vivado HLS", or what calibrate has written'
+        )
         command.add_argument("--hls-config", metavar="FILE", type=_json, help="a config of hls4ml, as JSON")
+    estimate.add_argument("--stage", help="csynth (the report of C synthesis) or impl (placed; the default)")
+    calibrate = commands.add_parser("calibrate", help="refit the estimate to projects that were synthesised")
+    calibrate.add_argument("reports", nargs="+", metavar="PROJECT", help="folder of a project with its reports")
+    calibrate.add_argument("-o", "--output", required=True, metavar="FILE", help="JSON file for --coefficients")
+    calibrate.add_argument(
+        "--start", metavar="TOOL|FILE", help="coefficients to start from; default: those of the tool"
+    )
+    reports = commands.add_parser("reports", help="what a project's synthesis reports say")
+    reports.add_argument("folder", help="a project, or a folder of the tool")
+    reports.add_argument("--stage", help="csynth, synth or impl")
     export.add_argument("--project-name", metavar="NAME", help="of the top function")
     export.add_argument(
         "--verify", metavar="FILE", help="samples (.npy, .npz) to verify with; by default those of --calibration"

@@ -154,8 +154,8 @@ class ResourceEstimate(Staged):
     layers : tuple of LayerEstimate
         In the graph's order; the inputs have no row.
     device : Device
-    clock_period : float
-        In nanoseconds.
+    clock_period : float or None
+        In nanoseconds; None where no report says it.
     stages : mapping of str to Resources
         Of the whole, with intervals: "csynth", what the report of C synthesis says; "impl", what must fit.
     stage : str
@@ -176,7 +176,7 @@ class ResourceEstimate(Staged):
 
     layers: tuple[LayerEstimate, ...]
     device: Device
-    clock_period: float
+    clock_period: float | None
     stages: Mapping[str, Resources]
     stage: str
     latency_cycles: int | None

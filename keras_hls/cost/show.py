@@ -45,7 +45,8 @@ def _rows(estimate: ResourceEstimate) -> list[tuple[str, ...]]:
             f"{row.name} ({row.op}){'' if row.calibrated else ' *'}" if row.op else row.name,
             str(row.shape) if row.op else "",
             row.type,
-            *_counts(row.resources),
+            # Reports of one stage may have modules that those of another don't.
+            *(_counts(row.resources) if row.stage == estimate.stage else ("?",) * len(_SHOWN)),
             *_cycles(row.latency_cycles, row.ii),
             row.strategy,
             str(row.reuse_factor) if row.op else "",
@@ -75,7 +76,8 @@ def _totals(estimate: ResourceEstimate) -> list[tuple[str, ...]]:
 
 def _title(estimate: ResourceEstimate) -> str:
     what = "Estimate" if estimate.stages[estimate.stage].intervals else "Reports"
-    return f"{what} for {estimate.device.part} at {estimate.clock_period:g} ns"
+    at = "" if estimate.clock_period is None else f" at {estimate.clock_period:g} ns"
+    return f"{what} for {estimate.device.part}{at}"
 
 
 def _notes(estimate: ResourceEstimate) -> list[str]:
