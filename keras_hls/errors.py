@@ -56,6 +56,10 @@ class CompilerNotFound(HLSError, RuntimeError):
     """No C++ compiler on this machine; everything but C-simulation works."""
 
 
+class ToolNotFound(HLSError, RuntimeError):
+    """The vendor's tool isn't on this machine; everything but synthesis works."""
+
+
 class CSimulationError(HLSError, RuntimeError):
     """The emitted C++ didn't compile, or its C-simulation crashed."""
 

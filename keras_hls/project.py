@@ -25,6 +25,7 @@ from keras_hls.options import Options
 from keras_hls.sim.csim import CSimulation
 from keras_hls.sim.emulator import Emulator, Samples, feeds, to_floats, to_raw
 from keras_hls.sim.inner import inner_simulation
+from keras_hls.synthesis import Build, synthesise
 from keras_hls.tracer import Simulate, keras_answers, samples_to_trace, traced_nodes, traces
 from keras_hls.verification import Verification, compare
 
@@ -103,6 +104,33 @@ class Project:
         """The estimated cost, per layer and in total."""
         estimate: ResourceEstimate = self._read("estimate.json", ResourceEstimate.from_dict)
         return estimate
+
+    def build(self, stage: str = "csynth", *, timeout: float | None = None) -> Build:
+        """Synthesise the project with the vendor's tool, and read its reports; takes minutes to hours.
+
+        The tool is the first of ``vitis-run``, ``vitis_hls`` and ``vivado_hls`` on PATH; it writes its log to ``build.log`` in
+        the project's folder. In a run of MLflow that is active, estimate and truth are logged side by side.
+
+        Parameters
+        ----------
+        stage : {"csynth", "impl"}
+            How far: C synthesis, or up to the placed and routed design.
+        timeout : float, optional
+            Seconds after which the tool is ended.
+
+        Returns
+        -------
+        Build
+            ``print`` it for estimate and truth side by side; ``.reports`` is what `keras_hls.read_reports` returns.
+
+        Raises
+        ------
+        ToolNotFound
+            If no tool is on PATH.
+        HLSError
+            If the tool fails, takes too long, or leaves no reports.
+        """
+        return synthesise(self.directory, self.estimate, stage, timeout)
 
     @cached_property
     def _emulator(self) -> Emulator:

@@ -507,6 +507,7 @@ source build_prj.tcl
         ("", ["csim_design", "csynth_design"]),
         ("-f build_prj.tcl synth cosim", ["csynth_design", "cosim_design"]),
         ("export csim", ["csim_design", "export_design -format ip_catalog"]),
+        ("synth impl", ["csynth_design", "export_design -flow impl -format ip_catalog"]),
     ],
 )
 def test_the_tcl_script_drives_the_tool(whole, tmp_path, arguments, steps):
