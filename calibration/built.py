@@ -9,7 +9,7 @@ from calibration.hls4ml_kernels import handed_bits, works
 from calibration.records import Design
 from keras_hls.cost.coefficient_files import Coefficients, coefficients
 from keras_hls.cost.devices import device
-from keras_hls.cost.schedule import Scheduled, scheduled
+from keras_hls.cost.schedule import Scheduled, scheduled, start_to_start
 from keras_hls.cost.silicon import Technology
 
 #: hls4ml's projects keep this share of the period for routing.
@@ -55,13 +55,15 @@ def built(design: Design) -> Built:
     for layer in layers.values():
         for name, amount in layer.amounts.items():
             amounts[name] = amounts.get(name, 0) + amount
-    cycles = [layer.cycles for layer in layers.values()] or [0]
-    handover = int(technology.rule("handover_cycles")) * (len(cycles) - 1)
-    # Layers that hand on streams run at the same time.
-    latency = max(cycles) if design.streams else sum(cycles)
     interval = max((layer.interval for layer in layers.values()), default=1)
+    starts = [start_to_start(layer.cycles, interval, technology) for layer in layers.values()] or [0]
+    handover = int(technology.rule("handover_cycles"))
+    # Layers that hand on streams run at the same time.
+    latency = sum(starts) - handover
+    if design.streams:
+        latency = max(layer.cycles for layer in layers.values()) + handover * (len(layers) - 1) if layers else 0
     whole = bool(layers) and all(layer["name"] in layers for layer in design.layers)
-    return Built(design, layers, amounts, latency + handover, interval, whole)
+    return Built(design, layers, amounts, latency, interval, whole)
 
 
 def multipliers_as(chosen: Coefficients, how: str | None) -> Coefficients:

@@ -8,9 +8,10 @@ from pathlib import Path
 from keras_hls.cost.coefficient_files import PREDICTED
 from keras_hls.cost.coefficient_files import coefficients as read_coefficients
 from keras_hls.cost.devices import device
-from keras_hls.cost.pricing import interval, is_calibrated, staged, total
+from keras_hls.cost.pricing import interval as spread_around
+from keras_hls.cost.pricing import is_calibrated, staged, total
 from keras_hls.cost.resources import LayerEstimate, ResourceEstimate
-from keras_hls.cost.schedule import Scheduled, scheduled
+from keras_hls.cost.schedule import Scheduled, scheduled, start_to_start
 from keras_hls.cost.silicon import Amounts, Technology
 from keras_hls.errors import InvalidOption
 from keras_hls.graph import Graph, Node
@@ -60,23 +61,13 @@ def estimate(
         raise InvalidOption(f"clock_period must be a positive number of nanoseconds, not {clock_period!r}")
     target = device(part)
     technology = Technology.of(target, clock_period, read_coefficients(coefficients))
-    handover = int(technology.rule("handover_cycles"))
     inputs = {node.name for node in graph.inputs}
-    rows: list[LayerEstimate] = []
-    # The cycle in which each node's output is there; None as long as nothing on the way to it takes hardware.
-    ready: dict[str, int | None] = {}
-    for node in graph:
-        if node.name in inputs:
-            ready[node.name] = None
-            continue
-        row, empty = _row(graph, node, plans[node.name], technology)
-        rows.append(row)
-        before = [cycle for name in node.inputs if (cycle := ready[name]) is not None]
-        if empty:
-            ready[node.name] = max(before, default=None)
-        else:
-            ready[node.name] = max((cycle + handover for cycle in before), default=0) + (row.latency_cycles or 0)
-    latency = max((cycle for cycle in ready.values() if cycle is not None), default=0)
+    built = {
+        node.name: in_hardware(graph, node, plans[node.name], technology) for node in graph if node.name not in inputs
+    }
+    rows = [_row(graph, node, plans[node.name], technology, *built[node.name]) for node in graph if node.name in built]
+    interval = max((hardware.interval for hardware, _ in built.values()), default=1)
+    latency = _longest(graph, built, interval, technology)
     chosen = technology.coefficients
     return ResourceEstimate(
         layers=tuple(rows),
@@ -85,8 +76,8 @@ def estimate(
         stages={stage: total(stage, [row.stages[stage] for row in rows], chosen) for stage in PREDICTED},
         stage=STAGE,
         latency_cycles=latency,
-        latency_interval=interval(latency, chosen.spreads["csynth"]["total"]["latency_cycles"]),
-        ii=max((row.ii or 1 for row in rows), default=1),
+        latency_interval=spread_around(latency, chosen.spreads["csynth"]["total"]["latency_cycles"]),
+        ii=interval,
         clock_ns=max((row.clock_ns or 0.0 for row in rows), default=0.0),
         clock_budget_ns=technology.budget,
         source=f"Estimated for {chosen.tool}, coefficients {chosen.version}",
@@ -102,11 +93,31 @@ def in_hardware(graph: Graph, node: Node, plan: Plan, technology: Technology) ->
     return built, {**built.amounts, "handed": int(graph.types[node.name].widths.sum())}
 
 
-def _row(graph: Graph, node: Node, plan: Plan, technology: Technology) -> tuple[LayerEstimate, bool]:
-    """One node's row, and whether the node takes no hardware at all."""
-    built, amounts = in_hardware(graph, node, plan, technology)
+def _longest(
+    graph: Graph, built: Mapping[str, tuple[Scheduled, Amounts]], interval: int, technology: Technology
+) -> int:
+    """Clock cycles along the longest path of a graph whose hardware starts again after so many."""
+    # The cycle in which what reads a node can start; None as long as nothing on the way to it takes hardware.
+    ready: dict[str, int | None] = {}
+    ends = 0
+    for node in graph:
+        before = [cycle for name in node.inputs if (cycle := ready[name]) is not None]
+        hardware, amounts = built.get(node.name, (None, {}))
+        if hardware is None or not amounts:
+            ready[node.name] = max(before, default=None)
+            continue
+        starts = max(before, default=0)
+        after = starts + start_to_start(hardware.cycles, interval, technology)
+        ends = max(ends, after - int(technology.rule("handover_cycles")))
+        ready[node.name] = after
+    return ends
+
+
+def _row(
+    graph: Graph, node: Node, plan: Plan, technology: Technology, built: Scheduled, amounts: Amounts
+) -> LayerEstimate:
     output = graph.types[node.name]
-    row = LayerEstimate(
+    return LayerEstimate(
         name=node.name,
         layer=node.layer,
         op=type(node.op).__name__,
@@ -121,4 +132,3 @@ def _row(graph: Graph, node: Node, plan: Plan, technology: Technology) -> tuple[
         reuse_factor=plan.reuse_factor,
         calibrated=is_calibrated(amounts, technology.coefficients),
     )
-    return row, not amounts

@@ -58,6 +58,21 @@ def scheduled(work: Work, technology: Technology) -> Scheduled:
     return Scheduled(amounts, cycles, interval, clock)
 
 
+def start_to_start(cycles: int, interval: int, technology: Technology) -> int:
+    """Return how long after its own start a function's readers start.
+
+    Parameters
+    ----------
+    cycles : int
+        Its latency.
+    interval : int
+        Of the whole network.
+    technology : Technology
+    """
+    more = technology.rule("pipeline_cycles") if interval == 1 and cycles > 1 else 0
+    return cycles + int(more + technology.rule("handover_cycles"))
+
+
 def _latency(work: Work, edges: Sequence[tuple[int, int]]) -> int:
     """Clock edges along the path; units that take turns hand on their results one by one, and later steps don't wait."""
     cycles, last = 0, len(work.steps)
