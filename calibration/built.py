@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from calibration.hls4ml_kernels import handed_bits, works
+from calibration.hls4ml_kernels import handed_bits, queues, works
 from calibration.records import Design
 from keras_hls.cost.coefficient_files import Coefficients, coefficients
 from keras_hls.cost.devices import device
 from keras_hls.cost.schedule import Scheduled, scheduled, start_to_start
 from keras_hls.cost.silicon import Technology
+from keras_hls.op import Work
 
 #: hls4ml's projects keep this share of the period for routing.
 CLOCK_UNCERTAINTY = 0.125
@@ -52,7 +53,8 @@ def built(design: Design) -> Built:
     technology = Technology.of(device(design.part), design.record["clock_ns"], chosen, CLOCK_UNCERTAINTY)
     layers = {name: scheduled(work, technology) for name, work in works(design).items()}
     amounts: dict[str, float] = {"handed": handed_bits(design, set(layers))}
-    for layer in layers.values():
+    between = Work(beside=tuple(queues(design)))
+    for layer in (*layers.values(), scheduled(between, technology)):
         for name, amount in layer.amounts.items():
             amounts[name] = amounts.get(name, 0) + amount
     interval = max((layer.interval for layer in layers.values()), default=1)

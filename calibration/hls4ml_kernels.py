@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.records import Design
-from keras_hls.fixed import Fixed, Formats, TensorType
+from keras_hls.fixed import Fixed, Formats, TensorType, bit_length
 from keras_hls.layers_ext.counting import csd_digits, extreme_steps, in_turn, sum_steps
 from keras_hls.layers_ext.products import multipliers, reuse_factors, sums, unrolled_work, width_counts
 from keras_hls.layers_ext.quantize import Quantize
@@ -36,6 +36,17 @@ def works(design: Design) -> dict[str, Work]:
         known = {**layer, "live": live[layer["name"]]}
         if make is not None and (work := make(design, known)) is not None:
             found[layer["name"]] = work
+    return found
+
+
+def queues(design: Design) -> list[Unit]:
+    """Return the queues between the functions of a design with streams: one for each channel, as long as a sample."""
+    found = []
+    for layer in design.layers[:-1]:
+        channels = layer.get("n_filt") or layer.get("n_chan")
+        words = (layer.get("out_width") or 0) * (layer.get("out_height") or 1)
+        if design.streams and channels and words and layer.get("out_t"):
+            found.append(Unit("fifo", channels, (words, _type(layer["out_t"]).width)))
     return found
 
 
@@ -172,7 +183,7 @@ def _shared(design: Design, layer: Layer, kernel: Ints, positions: int) -> Work:
     )
     x, weight, accumulator = (_type(layer[name]) for name in ("in_t", "weight_t", "accum_t"))
     count = -(-n_in * n_out // reuse)
-    bits = _varying_bits(kernel.reshape(-1), count, reuse, weight.width)
+    bits = _word_bits(kernel.reshape(-1), count, reuse, weight.width)
     saturates = accumulator.overflow != "WRAP"
     cast = [Unit("round", count, (accumulator.width,)), Unit("saturate", count, (accumulator.width,) * 2)]
     steps = [
@@ -199,13 +210,14 @@ def _listed(design: Design) -> list[int]:
     return reuse if isinstance(reuse, list) else [reuse]
 
 
-def _varying_bits(values: Ints, count: int, reuse: int, width: int) -> int:
-    """Columns of a weight memory that aren't the same in every word."""
+def _word_bits(values: Ints, count: int, reuse: int, width: int) -> int:
+    """Bits of a word of weights: the topmost of them takes what its values need, each other its type's width."""
     padded = np.zeros(count * reuse, np.int64)
     padded[: len(values)] = values
-    words = padded.reshape(count, reuse).T
-    different = np.bitwise_or.reduce(words ^ words[:1], axis=0) & ((1 << width) - 1)
-    return max(int(sum(int(v).bit_count() for v in different)), 1)
+    top = padded.reshape(count, reuse)[-1]
+    negative = bool((top < 0).any())
+    needed = int(np.maximum(bit_length(np.maximum(top, 0)), bit_length(np.maximum(-top - 1, 0))).max()) + negative
+    return max((count - 1) * width + min(needed, width), 1)
 
 
 def _cast(source: Fixed, to: Fixed, count: int) -> list[Step]:

@@ -46,6 +46,7 @@ UnitKind = Literal[
     "saturate",  # widths: value before, value after
     "table",  # widths: index, entry
     "memory",  # widths: one word; count: words
+    "fifo",  # widths: words, one word
     "register",  # widths: held value
 ]
 

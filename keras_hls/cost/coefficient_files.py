@@ -123,7 +123,7 @@ RULES = {
     *("clock_uncertainty", "handover_cycles", "dsp_narrowest", "dsp_constant_bits", "dsp_variable_bits", "dsp_stages"),
     *("divide_cycles", "lutram_bits", "lutram_depth", "add_delay", "add_delay_bit", "multiply_delay"),
     *("multiply_delay_bit", "compare_delay", "select_delay", "saturate_delay", "memory_share"),
-    "pipeline_cycles",
+    *("pipeline_cycles", "fifo_words"),
 }
 
 

@@ -221,6 +221,15 @@ def _memory(widths: tuple[int, ...], digits: int, tech: Technology) -> Silicon:
     return Silicon({"bram": _block_rams(words, width)}, width, tech.memory_delay if cycles == 1 else 0.0, cycles)
 
 
+def _fifo(widths: tuple[int, ...], digits: int, tech: Technology) -> Silicon:
+    """A queue between two functions, in shift registers as long as it is short."""
+    words, width = widths
+    if words <= tech.rule("fifo_words"):
+        return Silicon({"waiting": width}, width, tech.rule("select_delay") * tech.logic, 1)
+    # Read and written at once, so that a block RAM has one port of 18 bits for each.
+    return Silicon({"bram": ceil(words / 1024) * ceil(width / 18)}, width, tech.memory_delay, 1)
+
+
 def _block_rams(words: int, width: int) -> int:
     """Blocks of 18 kbit, in the shape that takes fewest of them."""
     return min(ceil(words / depth) * ceil(width / port) for depth, port in _BRAM18_SHAPES)
@@ -247,6 +256,7 @@ _RULES: Mapping[UnitKind, Callable[[tuple[int, ...], int, Technology], Silicon]]
     "saturate": _saturate,
     "table": _table,
     "memory": _memory,
+    "fifo": _fifo,
     "register": _register,
 }
 

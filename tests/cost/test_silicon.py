@@ -58,6 +58,7 @@ WIDTHS: dict[UnitKind, int] = {
     "saturate": 2,
     "table": 2,
     "memory": 1,
+    "fifo": 2,
     "register": 1,
 }
 
@@ -174,6 +175,22 @@ def test_memory(words: int, width: int, bram: int, lut: int, ff: int) -> None:
 def test_two_memories_are_not_one_of_twice_the_words() -> None:
     memory = Unit("memory", 32, (29,))
     assert cost(Work((Step((memory, memory)),))).bram == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "width", "bram"),
+    [
+        # Berk-Bilgin/ML-fpga and pruned_cnn of fastmachinelearning/hls4ml-tutorial, Vivado HLS 2020.1.
+        (64, 28, 2),
+        (35, 28, 2),
+        (66, 16, 1),
+        (900, 16, 1),
+        (36, 16, 1),
+        (16, 16, 0),
+    ],
+)
+def test_queues(words: int, width: int, bram: int) -> None:
+    assert cost(Unit("fifo", 1, (words, width))).bram == bram
 
 
 def test_two_lookups_share_a_block_ram() -> None:
