@@ -16,7 +16,7 @@ _HOMES = {
     "load": "keras_hls.api",
     "snapshot": "keras_hls.api",
     "estimate": "keras_hls.api",
-    "calibrate": "keras_hls.cost.calibrate",
+    "calibrate": "keras_hls.cost_calibration",
     "read_reports": "keras_hls.cost.from_reports",
     "Project": "keras_hls.project",
     "Snapshot": "keras_hls.snapshots",
@@ -48,8 +48,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from keras_hls.api import check, estimate, export_hls, load, snapshot
-    from keras_hls.cost.calibrate import calibrate
     from keras_hls.cost.from_reports import read_reports
+    from keras_hls.cost_calibration import calibrate
     from keras_hls.errors import HLSError, HLSWarning
     from keras_hls.mixin import HLSModelMixin, enable
     from keras_hls.project import Project
