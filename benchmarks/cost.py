@@ -219,7 +219,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     every = known if chosen.designs == DESIGNS else [built(d) for d in designs(chosen.designs) if d.weights]
     found = pairs(every, known)
     left = sorted({each.design.name for each in every if not each.whole})
-    print("Coefficients fitted without the source of the design that is estimated:\n")
+    print(
+        "Factors of LUT and FF fitted without the source of the design that is estimated. The rules, which alone give"
+    )
+    print("DSP, BRAM, latency and II, were chosen with all designs of calibration/ in view:\n")
     print(report(found, lambda pair: pair.apart))
     print("\nCoefficients as shipped:\n")
     print(report(found, lambda pair: pair.shipped))
