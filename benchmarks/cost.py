@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.built import Built, built
-from calibration.fit import FITTED, layer_samples, shared, total_samples
+from calibration.fit import layer_samples, shared, total_samples
 from calibration.records import DESIGNS, designs
 from keras_hls.cost.coefficient_files import PREDICTED, coefficients, shipped
-from keras_hls.cost.fit import fitted
+from keras_hls.cost.fit import FITTED, fitted
 from keras_hls.cost.pricing import figure, interval
 from keras_hls.text_table import text_table
 

@@ -10,7 +10,7 @@ from calibration.records import Design
 from keras_hls.cost.coefficient_files import Coefficients, coefficients
 from keras_hls.cost.devices import device
 from keras_hls.cost.schedule import Scheduled, scheduled, start_to_start
-from keras_hls.cost.silicon import Technology
+from keras_hls.cost.silicon import Technology, together
 from keras_hls.op import Work
 
 #: hls4ml's projects keep this share of the period for routing.
@@ -52,11 +52,9 @@ def built(design: Design) -> Built:
     chosen = multipliers_as(coefficients(design.tool), design.record.get("mult_impl"))
     technology = Technology.of(device(design.part), design.record["clock_ns"], chosen, CLOCK_UNCERTAINTY)
     layers = {name: scheduled(work, technology) for name, work in works(design).items()}
-    amounts: dict[str, float] = {"handed": handed_bits(design, set(layers))}
-    between = Work(beside=tuple(queues(design)))
-    for layer in (*layers.values(), scheduled(between, technology)):
-        for name, amount in layer.amounts.items():
-            amounts[name] = amounts.get(name, 0) + amount
+    between = scheduled(Work(beside=tuple(queues(design))), technology)
+    every = (layer.amounts for layer in (*layers.values(), between))
+    amounts = together([{"handed": handed_bits(design, set(layers))}, *every])
     interval = max((layer.interval for layer in layers.values()), default=1)
     starts = [start_to_start(layer.cycles, interval, technology) for layer in layers.values()] or [0]
     handover = int(technology.rule("handover_cycles"))

@@ -21,11 +21,10 @@ import numpy.typing as npt
 from calibration.built import Built, built
 from calibration.records import designs
 from keras_hls.cost.coefficient_files import FIGURES, PREDICTED
-from keras_hls.cost.fit import SMALL, Sample, fitted, left_out, spread
+from keras_hls.cost.fit import FITTED, SMALL, Sample, fitted, left_out, spread
 from keras_hls.cost.pricing import figure
 
 Floats = npt.NDArray[np.float64]
-FITTED = ("lut", "ff")
 #: What each source counts as, in samples: a repository of fifty alike designs says no more than one of five.
 SOURCE = 12.0
 FOLDER = Path(str(files("keras_hls.cost"))) / "coefficients"

@@ -15,17 +15,15 @@ import numpy as np
 from keras_hls.cost.coefficient_files import PREDICTED, Coefficients, content, whose
 from keras_hls.cost.devices import Device
 from keras_hls.cost.estimate import in_hardware
-from keras_hls.cost.fit import SMALL, Sample, fitted, left_out, spread
+from keras_hls.cost.fit import FITTED, SMALL, Sample, fitted, left_out, spread
 from keras_hls.cost.from_reports import read_reports
 from keras_hls.cost.pricing import figure
-from keras_hls.cost.silicon import Amounts, Technology
+from keras_hls.cost.silicon import Amounts, Technology, together
 from keras_hls.errors import HLSError, InvalidOption
 from keras_hls.folder import write_file
 from keras_hls.project import Project
 from keras_hls.text_table import text_table
 
-#: The figures that are fitted.
-FITTED = ("lut", "ff")
 #: Like how many of the user's figures the coefficients that are shipped count.
 STRENGTH = 4.0
 #: From so many figures on, intervals are told from them instead of from those that are shipped.
@@ -181,19 +179,14 @@ class _Synthesised:
         graph, plans = self.project.graph, self.project.options.plans(self.project.graph)
         technology = Technology.of(self.device, self.clock_period, chosen)
         source, found = str(self.folder), []
-        whole: dict[str, float] = {}
+        parts: list[Amounts] = []
         for node in graph:
             if node in graph.inputs:
                 continue
             built, amounts = in_hardware(graph, node, plans[node.name], technology)
-            _join(whole, amounts)
+            parts.append(amounts)
             truth = self.rows.get(node.name, {}).get(stage)
             # Logic synthesis moves hardware between modules, so that only the whole tells.
             if truth is not None and amounts and stage == "csynth":
                 found.append(Sample(built.amounts, truth[name], source))
-        return [*found, replace(Sample(whole, self.totals[stage][name], source), share=2.0)]
-
-
-def _join(whole: dict[str, float], amounts: Amounts) -> None:
-    for name, amount in amounts.items():
-        whole[name] = whole.get(name, 0) + amount
+        return [*found, replace(Sample(together(parts), self.totals[stage][name], source), share=2.0)]

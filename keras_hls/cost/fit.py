@@ -19,6 +19,8 @@ Floats = npt.NDArray[np.float64]
 
 #: LUTs or flip-flops that are too few to count: errors are relative to the truth and so many.
 SMALL = {"lut": 30.0, "ff": 30.0}
+#: The figures that are fitted.
+FITTED = tuple(SMALL)
 #: The relative error from which a sample counts less than by its square.
 FAR = 0.15
 

@@ -24,7 +24,7 @@ def staged(amounts: Amounts, coefficients: Coefficients) -> dict[str, Resources]
     for stage in PREDICTED:
         weights, spread = coefficients.weights[stage], coefficients.spreads[stage]["layer"]
         values = {name: round(figure(amounts, weights[name])) for name in FIGURES}
-        found[stage] = Resources(**values, intervals={n: interval(v, spread[n]) for n, v in values.items()})
+        found[stage] = _around(values, spread)
     return found
 
 
@@ -32,6 +32,10 @@ def total(stage: str, layers: list[Resources], coefficients: Coefficients) -> Re
     """Return the figures of a network at one stage: sums, whose intervals are narrower than those of layers."""
     spread = coefficients.spreads[stage]["total"]
     values = {name: sum(getattr(layer, name) for layer in layers) for name in FIGURES}
+    return _around(values, spread)
+
+
+def _around(values: Mapping[str, int], spread: Mapping[str, tuple[float, float]]) -> Resources:
     return Resources(**values, intervals={n: interval(v, spread[n]) for n, v in values.items()})
 
 

@@ -6,7 +6,7 @@ that use them stand here. Nothing here knows an operation, only kinds of `Unit`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil
@@ -17,6 +17,15 @@ from keras_hls.op import Unit, UnitKind
 
 #: How much there is of each ingredient; see `INGREDIENTS`.
 Amounts = Mapping[str, float]
+
+
+def together(parts: Iterable[Amounts]) -> dict[str, float]:
+    """Return how much there is of each ingredient in all."""
+    found: dict[str, float] = {}
+    for amounts in parts:
+        for name, amount in amounts.items():
+            found[name] = found.get(name, 0) + amount
+    return found
 
 
 @dataclass(frozen=True, eq=False)
