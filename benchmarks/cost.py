@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks import rule4ml_peer
 from calibration.built import Built, built
-from calibration.fit import layer_samples, shared, total_samples
+from calibration.fit import laws_of, layer_samples, shared, total_samples
 from calibration.records import DESIGNS, designs
-from keras_hls.cost.coefficient_files import PREDICTED, coefficients, shipped
+from keras_hls.cost.coefficient_files import PREDICTED, coefficients
 from keras_hls.cost.fit import FITTED, fitted
 from keras_hls.cost.pricing import figure, interval
 from keras_hls.text_table import text_table
@@ -75,7 +76,7 @@ def pairs(every: Sequence[Built], known: Sequence[Built]) -> list[Pair]:
 def _stage(stage: str, every: Sequence[Built], known: Sequence[Built]) -> list[Pair]:
     told = [each for each in every if each.design.stage == stage and each.whole]
     learned = [each for each in known if each.design.stage == stage]
-    laws = {name: {k: e["law"] for k, e in shipped("Vivado HLS")["stages"][stage][name].items()} for name in FITTED}
+    laws = laws_of(stage)
     found = []
     for source in {each.design.source for each in told}:
         others = [each for each in learned if each.design.source != source]
@@ -184,6 +185,28 @@ def _row(stage: str, name: str, group: str, found: Mapping[str, float]) -> tuple
     )
 
 
+def beside(found: Sequence[Pair], theirs: Mapping[str, Mapping[str, float]]) -> str:
+    """Return a table of ours, fitted without the source, beside a learned estimator's, on the designs that both tell.
+
+    Parameters
+    ----------
+    found : sequence of Pair
+    theirs : mapping
+        By design and figure, of stage csynth.
+    """
+    rows = []
+    for name in (*FIGURES, *CYCLES):
+        both = [each for each in found if (each.stage, each.name) == ("csynth", name) and each.design in theirs]
+        if both:
+            sides = measures(both, lambda pair: pair.apart), measures(both, lambda pair: theirs[pair.design][pair.name])
+            cells = [f"{side[key]:.1%}" for key in ("MAPE", "median", "SMAPE") for side in sides]
+            ranks = [f"{side['Spearman']:.3f}" for side in sides]
+            rows.append((name, str(len(both)), *cells, *ranks))
+    measured = ("MAPE", "Median", "SMAPE", "Spearman")
+    head = ("Figure", "Designs", *(f"{each}, {who}" for each in measured for who in ("ours", "rule4ml")))
+    return text_table(head, rows, left=(0,))
+
+
 def plot(found: Sequence[Pair], path: Path) -> None:
     """Write a scatter plot of estimate against truth, of LUTs and flip-flops at both stages; needs matplotlib."""
     import matplotlib
@@ -226,6 +249,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(report(found, lambda pair: pair.apart))
     print("\nCoefficients as shipped:\n")
     print(report(found, lambda pair: pair.shipped))
+    if rule4ml_peer.is_installed():
+        print("\nBeside rule4ml, at csynth. Ours reads the weights; rule4ml sees the sizes of layers, and no weight:\n")
+        print(beside(found, rule4ml_peer.figures(each.design for each in every)))
+    else:
+        print("\nrule4ml isn't installed, so that nothing is compared with it.")
     if left:
         print(f"\nNot estimated, since a layer of theirs can't be told: {', '.join(left)}.")
     if chosen.output:

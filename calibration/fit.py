@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from calibration.built import Built, built
 from calibration.records import designs
-from keras_hls.cost.coefficient_files import FIGURES, PREDICTED
+from keras_hls.cost.coefficient_files import PREDICTED
+from keras_hls.cost.devices import RESOURCES
 from keras_hls.cost.fit import FITTED, SMALL, Sample, fitted, left_out, spread
 from keras_hls.cost.pricing import figure
 
@@ -59,8 +60,7 @@ def refitted(data: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stage(stage: str, every: Sequence[Built]) -> dict[str, Any]:
-    start = json.loads((FOLDER / TOOLS[0]).read_text())["stages"][stage]
-    laws = {name: {key: entry["law"] for key, entry in start[name].items()} for name in FIGURES}
+    laws = laws_of(stage)
     weights, spreads, errors = {}, {"layer": {}, "total": {}}, {}
     for name in FITTED:
         layers, totals = layer_samples(every, name), total_samples(every, name)
@@ -116,6 +116,12 @@ def _laws(every: Sequence[Built], laws: dict[str, Any], spreads: dict[str, Any],
         errors[f"{name}, total"] = {"rules chosen on these designs": _errors(estimate, truth)}
     for level in spreads:
         spreads[level]["uram"] = spreads[level]["bram"]
+
+
+def laws_of(stage: str) -> dict[str, dict[str, float]]:
+    """Return what one of each ingredient counts before anything is fitted: by figure."""
+    start = json.loads((FOLDER / TOOLS[0]).read_text())["stages"][stage]
+    return {name: {key: entry["law"] for key, entry in start[name].items()} for name in RESOURCES}
 
 
 def layer_samples(every: Sequence[Built], name: str) -> list[Sample]:

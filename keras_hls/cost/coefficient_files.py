@@ -8,7 +8,6 @@ file, as ``keras-hls calibrate`` writes it, has the same form as those of the to
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -16,14 +15,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from keras_hls.cost.devices import RESOURCES
 from keras_hls.errors import InvalidOption
 
 #: Whose figures are predicted: the report of C synthesis, and the placed design.
 PREDICTED = ("csynth", "impl")
-#: What is predicted at each stage, and what limits a device.
-FIGURES = ("lut", "ff", "dsp", "bram", "uram")
-#: What is predicted with an interval: those, and the clock cycles.
-SPREAD = (*FIGURES, "latency_cycles", "ii")
+#: What is predicted with an interval: resources at each stage, and the clock cycles.
+SPREAD = (*RESOURCES, "latency_cycles", "ii")
 
 #: What work is made of once it is hardware: the amounts that coefficients multiply.
 INGREDIENTS = {
@@ -95,7 +93,7 @@ class Coefficients:
             weights = {
                 stage: {
                     figure: {name: _number(name, entry["value"]) for name, entry in stages[stage][figure].items()}
-                    for figure in FIGURES
+                    for figure in RESOURCES
                 }
                 for stage in PREDICTED
             }
@@ -113,7 +111,8 @@ class Coefficients:
             )
             if missing or unknown:
                 raise ValueError(", ".join([*(f"no {n!r}" for n in sorted(missing)), *map(repr, sorted(unknown))]))
-            return cls(str(data["tool"]), str(data["version"]), rules, weights, known, spreads)
+            names = [_text(name, data[name]) for name in ("tool", "version")]
+            return cls(*names, rules, weights, known, spreads)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{type(error).__name__}: {error}") from None
 
@@ -127,10 +126,20 @@ RULES = {
 }
 
 
+#: Beyond it no coefficient means anything, and estimates grow to figures that nothing can hold.
+_LARGEST = 1e6
+
+
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-        raise ValueError(f"{name!r} is {value!r}, not a number from 0 up")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LARGEST:
+        raise ValueError(f"{name!r} is {value!r}, not a number from 0 to {_LARGEST:.0f}")
     return float(value)
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{name!r} is {value!r}, not a text")
+    return value
 
 
 def _ends(name: str, value: Any) -> tuple[float, float]:

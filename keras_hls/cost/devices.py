@@ -16,6 +16,9 @@ from importlib.resources import files
 
 from keras_hls.errors import InvalidOption
 
+#: What limits a design: what a device has of it, and what is predicted and reported.
+RESOURCES = ("lut", "ff", "dsp", "bram", "uram")
+
 
 @dataclass(frozen=True)
 class Device:

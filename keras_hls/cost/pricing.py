@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import ceil, floor
 
-from keras_hls.cost.coefficient_files import FIGURES, PREDICTED, Coefficients
+from keras_hls.cost.coefficient_files import PREDICTED, Coefficients
+from keras_hls.cost.devices import RESOURCES
 from keras_hls.cost.resources import Interval, Resources
 from keras_hls.cost.silicon import Amounts
 
@@ -23,7 +24,7 @@ def staged(amounts: Amounts, coefficients: Coefficients) -> dict[str, Resources]
     found = {}
     for stage in PREDICTED:
         weights, spread = coefficients.weights[stage], coefficients.spreads[stage]["layer"]
-        values = {name: round(figure(amounts, weights[name])) for name in FIGURES}
+        values = {name: round(figure(amounts, weights[name])) for name in RESOURCES}
         found[stage] = _around(values, spread)
     return found
 
@@ -31,7 +32,7 @@ def staged(amounts: Amounts, coefficients: Coefficients) -> dict[str, Resources]
 def total(stage: str, layers: list[Resources], coefficients: Coefficients) -> Resources:
     """Return the figures of a network at one stage: sums, whose intervals are narrower than those of layers."""
     spread = coefficients.spreads[stage]["total"]
-    values = {name: sum(getattr(layer, name) for layer in layers) for name in FIGURES}
+    values = {name: sum(getattr(layer, name) for layer in layers) for name in RESOURCES}
     return _around(values, spread)
 
 

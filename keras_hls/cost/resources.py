@@ -6,15 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from keras_hls.cost.devices import Device
+from keras_hls.cost.devices import RESOURCES, Device
 from keras_hls.errors import HLSError, InvalidOption
 from keras_hls.reports.model import STAGES
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-#: The resources of a device.
-RESOURCES = ("lut", "ff", "dsp", "bram", "uram")
 
 Interval = tuple[int, int]
 

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT))
 
-from benchmarks import data, libraries
+from benchmarks import cost, data, libraries
 from benchmarks.measure import Worker, WorkerError, interleaved
 from benchmarks.models import CASES
 from benchmarks.run import main
@@ -96,6 +96,18 @@ def test_data(draw) -> None:
     again, _ = draw(50, 3)
     other, _ = draw(50, 4)
     assert np.array_equal(x, again) and not np.array_equal(x, other)
+
+
+def test_ours_beside_a_learned_estimator() -> None:
+    pairs = [
+        cost.Pair(f"d{i}", "s", "latency", stage, "lut", True, truth, 0.0, ours, True)
+        for stage, ours in (("csynth", 110.0), ("impl", 500.0))
+        for i, truth in enumerate((100.0, 100.0, 200.0))
+    ]
+    lines = cost.beside(pairs, {"d0": {"lut": 50.0}, "d2": {"lut": 200.0}}).splitlines()
+    # The design that the other can't tell is in neither's figures: 10 and 45 % off, and 50 and 0 %.
+    assert lines[-1].split()[:6] == ["lut", "2", "27.5%", "25.0%", "27.5%", "25.0%"]
+    assert lines[-1].split()[-2:] == ["nan", "1.000"]
 
 
 def test_rows() -> None:

@@ -175,6 +175,9 @@ def test_files_that_hold_no_coefficients(tmp_path: Path, content: str | None, me
     [
         (("rules", "add_delay", "value"), -1),
         (("rules", "add_delay", "value"), "much"),
+        (("rules", "handover_cycles", "value"), 1e300),
+        (("tool",), None),
+        (("version",), [1]),
         (("stages", "impl", "lut", "add", "value"), float("nan")),
         (("stages", "impl", "spread", "total", "lut"), [1.1, 2]),
         (("stages", "impl", "lut", "gold"), {"value": 1}),
