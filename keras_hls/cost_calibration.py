@@ -95,6 +95,8 @@ def calibrate(
     HLSError
         If a folder is no project of keras_hls, has no reports, or reports of another tool than the others.
     """
+    if not isinstance(projects, (str, os.PathLike, Iterable)):
+        raise InvalidOption(f"calibrate takes folders of projects, not {projects!r}")
     folders = [projects] if isinstance(projects, (str, os.PathLike)) else list(projects)
     if not folders:
         raise InvalidOption("calibrate needs at least one project that was synthesised")

@@ -16,6 +16,7 @@ from keras_hls.cost import ResourceEstimate
 from keras_hls.cost.from_reports import read_reports
 from keras_hls.cost.resources import RESOURCES
 from keras_hls.errors import HLSError, InvalidOption, ToolNotFound
+from keras_hls.reports.files import report_paths
 from keras_hls.text_table import text_table
 
 SCRIPT = "build_prj.tcl"
@@ -128,8 +129,13 @@ def synthesise(folder: Path, estimate: ResourceEstimate, stage: str = "csynth", 
     """Synthesise a project in its folder; see `keras_hls.Project.build`."""
     if stage not in _STEPS:
         raise InvalidOption(f"stage must be one of {', '.join(map(repr, _STEPS))}, not {stage!r}")
+    if timeout is not None and not (isinstance(timeout, (int, float)) and timeout > 0):
+        raise InvalidOption(f"timeout must be a number of seconds above 0, or None, not {timeout!r}")
+    if not (folder / SCRIPT).is_file():
+        raise HLSError(f"Project {str(folder)!r} has no {SCRIPT} any more; export the model again")
     command, log = find_tool(), folder / LOG
     tool = Path(command[0]).name
+    before = _reports(folder)
     try:
         code = _run(command, folder, log, {**os.environ, STEPS_VARIABLE: _STEPS[stage]}, timeout)
     except subprocess.TimeoutExpired:
@@ -138,11 +144,19 @@ def synthesise(folder: Path, estimate: ResourceEstimate, stage: str = "csynth", 
         raise HLSError(f"{command[0]!r} can't be run: {error}") from None
     if code:
         raise HLSError(f"{tool} failed with code {code}; see {str(log)!r}{_errors(log)}")
+    if _reports(folder) <= before:
+        # What an earlier run has left is no truth about this one.
+        raise HLSError(f"{tool} wrote no report; see {str(log)!r}{_errors(log)}")
     found = Build(estimate, read_reports(folder), log)
     if stage not in found.reports.stages:
         raise HLSError(f"{tool} left no report of stage {stage!r}; see {str(log)!r}{_errors(log)}")
     _record(found)
     return found
+
+
+def _reports(folder: Path) -> set[tuple[str, int, int]]:
+    """The reports of a folder, each with when it was written."""
+    return {(str(path), path.stat().st_mtime_ns, path.stat().st_ino) for path in report_paths(folder)}
 
 
 def _run(command: list[str], folder: Path, log: Path, environment: dict[str, str], timeout: float | None) -> int:

@@ -199,6 +199,8 @@ def test_calibration_of_one_project(synthesised):
 def test_calibration_refuses(synthesised, tmp_path, draw):
     with pytest.raises(InvalidOption, match="at least one project"):
         keras_hls.calibrate([])
+    with pytest.raises(InvalidOption, match="calibrate takes folders of projects, not 3"):
+        keras_hls.calibrate(3)
     (tmp_path / "net_csynth.rpt").write_text(draw.text(draw.module()))
     with pytest.raises(HLSError):
         keras_hls.calibrate([tmp_path])

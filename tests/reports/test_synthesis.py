@@ -100,7 +100,7 @@ def test_a_tool_that_fails(project, tool):
 
 def test_a_tool_that_leaves_nothing(project, tool):
     tool("vitis_hls", "true")
-    with pytest.raises(HLSError, match="holds no synthesis report"):
+    with pytest.raises(HLSError, match="vitis_hls wrote no report; see "):
         project.build()
     tool("vitis_hls", leaves(XML))
     with pytest.raises(HLSError, match="vitis_hls left no report of stage 'impl'"):
@@ -113,6 +113,29 @@ def test_a_tool_that_hangs_is_ended_with_all_it_started(project, tool, tmp_path)
         project.build(timeout=0.5)
     time.sleep(3.2)
     assert not (tmp_path / "late").exists()
+
+
+def test_reports_of_an_earlier_run_are_not_read_as_this_ones(project, tool):
+    tool("vitis_hls", leaves(XML))
+    project.build()
+    tool("vitis_hls", "echo ERROR: no license")
+    with pytest.raises(HLSError, match=r"vitis_hls wrote no report; see .*\n  ERROR: no license"):
+        project.build()
+    tool("vitis_hls", leaves(XML))
+    assert project.build().reports.lut == 1234
+
+
+@pytest.mark.parametrize("timeout", [0, -1, "60", float("nan")])
+def test_no_time(project, timeout):
+    with pytest.raises(InvalidOption, match="timeout must be a number of seconds above 0, or None, not "):
+        project.build(timeout=timeout)
+
+
+def test_a_project_that_is_gone(project, tool):
+    tool("vitis_hls", leaves(XML))
+    (project.directory / "build_prj.tcl").unlink()
+    with pytest.raises(HLSError, match=r"^Project '.*net' has no build_prj.tcl any more; export the model again"):
+        project.build()
 
 
 def test_unknown_stage(project):
