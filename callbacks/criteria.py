@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_hls.cost import ResourceEstimate
+from keras_hls.cost.devices import RESOURCES, Device
 from keras_hls.errors import InvalidOption, did_you_mean
 
 #: What a budget may limit.
@@ -101,16 +103,17 @@ class Budget:
 
     Parameters
     ----------
-    limits : mapping of str to number
-        Of "lut", "ff", "dsp", "bram" (blocks of 18 kbit), "latency_cycles" or "ii" (clock cycles).
+    limits : mapping of str to number or str
+        Of "lut", "ff", "dsp", "bram" (blocks of 18 kbit), "latency_cycles" or "ii" (clock cycles); of a resource also a share of
+        what the part has, as "50%".
 
     Raises
     ------
     InvalidOption
-        For an unknown resource, or a limit that isn't a number from 0.
+        For an unknown resource, or a limit that is neither a number from 0 nor such a share.
     """
 
-    limits: Mapping[str, float]
+    limits: Mapping[str, float | str]
 
     def __post_init__(self) -> None:
         if not isinstance(self.limits, Mapping):
@@ -119,20 +122,38 @@ class Budget:
             if name not in QUANTITIES:
                 near = did_you_mean(str(name).removeprefix("hls_").lower(), QUANTITIES)
                 raise InvalidOption(f"budget can't limit {name!r}.{near} It can limit {', '.join(QUANTITIES)}")
+            if isinstance(limit, str) and _SHARE.fullmatch(limit):
+                if name not in RESOURCES:
+                    raise InvalidOption(f"budget[{name!r}] must be a number: no part has {name}, to take {limit} of it")
+                continue
             number = isinstance(limit, (int, float, np.integer, np.floating)) and not isinstance(limit, bool)
             if not number or not 0 <= limit < math.inf:
-                raise InvalidOption(f"budget[{name!r}] must be a number, 0 or more, not {limit!r}")
+                or_share = ", or a share of the part such as '50%'," if name in RESOURCES else ","
+                raise InvalidOption(f"budget[{name!r}] must be a number, 0 or more{or_share} not {limit!r}")
 
     def excess(self, estimate: ResourceEstimate) -> Excess | None:
         """Return by how much a cost exceeds the limits; None if it doesn't."""
-        costs = {name: int(getattr(estimate, name)) for name in self.limits}
-        over = {name: cost - self.limits[name] for name, cost in costs.items() if cost > self.limits[name]}
+        limits = {name: _absolute(name, limit, estimate.device) for name, limit in self.limits.items()}
+        costs = {name: int(getattr(estimate, name)) for name in limits}
+        over = {name: cost - limits[name] for name, cost in costs.items() if cost > limits[name]}
         if not over:
             return None
         # A limit of 0 has no percentage.
-        share = max(more / max(self.limits[name], 1) for name, more in over.items())
-        phrases = (f"{name} {costs[name]:,} ({more:,.0f} over {self.limits[name]:,.0f})" for name, more in over.items())
+        share = max(more / max(limits[name], 1) for name, more in over.items())
+        phrases = (f"{name} {costs[name]:,} ({more:,.0f} over {limits[name]:,.0f})" for name, more in over.items())
         return Excess(share, " and ".join(phrases))
+
+
+#: A share of what a part has.
+_SHARE = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*%\s*")
+
+
+def _absolute(name: str, limit: float | str, device: Device) -> float:
+    if not isinstance(limit, str):
+        return limit
+    share = _SHARE.fullmatch(limit)
+    assert share is not None
+    return device.resources[name] * float(share[1]) / 100
 
 
 @dataclass(frozen=True)

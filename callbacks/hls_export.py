@@ -54,9 +54,14 @@ class HLSExport(HLSCallback):
         it, the latest epoch counts as best.
     mode : {"auto", "min", "max"}
         Whether less or more of it is better; "auto" tells by its name.
-    budget : mapping of str to number, optional
-        Limits of "lut", "ff", "dsp", "bram" (blocks of 18 kbit), "latency_cycles" or "ii" (clock cycles). Epochs that
-        need more are never exported.
+    budget : mapping of str to number or str, optional
+        Limits of "lut", "ff", "dsp", "bram" (blocks of 18 kbit), "latency_cycles" or "ii" (clock cycles); of a resource also
+        a share of what the part has, as ``"50%"``. Epochs that need more are never exported.
+    every : int
+        Look at every n-th epoch only, and at the last one. Epochs between them have NaN for their cost, and can't be the
+        best.
+    save_best_only : bool
+        False exports the latest epoch within the budget, whatever `monitor` says of it.
     validation : samples, optional
         Inputs of the network, without labels: an array, a list of arrays or a dict by input name. The project's answers
         to them are compared with Keras's in the best epoch. Without them, C-simulation and emulator are compared on
@@ -104,7 +109,9 @@ class HLSExport(HLSCallback):
         monitor: str = "val_loss",
         mode: str = "auto",
         *,
-        budget: Mapping[str, float] | None = None,
+        budget: Mapping[str, float | str] | None = None,
+        every: int = 1,
+        save_best_only: bool = True,
         validation: Samples | None = None,
         calibration: Samples | None = None,
         mlflow: bool = False,
@@ -115,11 +122,15 @@ class HLSExport(HLSCallback):
         super().__init__()
         if on_error not in ("warn", "raise"):
             raise InvalidOption(f"on_error must be 'warn' or 'raise', not {on_error!r}")
+        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+            raise InvalidOption(f"every must be a number of epochs, 1 or more, not {every!r}")
         backend(Options.of(**options).backend)
         self.directory = Path(directory)
         self._monitor = Monitor(monitor, mode)
         self.monitor, self.mode = self._monitor.name, self._monitor.mode
         self._budget = Budget({} if budget is None else budget)
+        self.every = every
+        self.save_best_only = save_best_only
         self.validation = validation
         self.calibration = calibration
         self.mlflow = mlflow
@@ -168,6 +179,8 @@ class HLSExport(HLSCallback):
         # Loggers need the same keys in every epoch.
         logs.update(dict.fromkeys(KEYS, math.nan))
         try:
+            if not self._is_looked_at(epoch):
+                return
             with self._guarded(f"Epoch {epoch + 1} can't be exported, so its cost is unknown", "snapshot"):
                 snapshot = take_snapshot(self.model, calibration=self.calibration, **self.options)
                 estimate = self.estimates[epoch] = snapshot.estimate()
@@ -188,6 +201,10 @@ class HLSExport(HLSCallback):
 
     # In the training.
 
+    def _is_looked_at(self, epoch: int) -> bool:
+        last = (self.params or {}).get("epochs")
+        return (epoch + 1) % self.every == 0 or epoch + 1 == last
+
     def _consider(self, epoch: int, snapshot: Snapshot, estimate: ResourceEstimate, logs: Mapping[str, Any]) -> None:
         """Keep the epoch if it is the best one so far."""
         excess = self._budget.excess(estimate)
@@ -196,7 +213,7 @@ class HLSExport(HLSCallback):
                 self._nearest = epoch, excess
             return
         value = self._monitored(logs)
-        if not self._monitor.better(value, self.best_value):
+        if self.save_best_only and not self._monitor.better(value, self.best_value):
             return
         self.best_epoch, self.best_value, self.best_snapshot = epoch, value, snapshot
         self._expected = None
@@ -212,6 +229,9 @@ class HLSExport(HLSCallback):
         try:
             return self._monitor.value(logs)
         except InvalidOption as error:
+            if not self.save_best_only:
+                # Then it decides nothing.
+                return None
             if self.on_error == "raise":
                 raise
             self._warn("monitor", f"{error}. As long as no epoch has it, the latest one is kept as the best")

@@ -62,6 +62,11 @@ class Device:
     source: str
     series: str = ""
 
+    @property
+    def resources(self) -> dict[str, int]:
+        """What it has of each of `RESOURCES`."""
+        return {"lut": self.lut, "ff": self.ff, "dsp": self.dsp, "bram": self.bram18, "uram": self.uram}
+
 
 def device(part: str) -> Device:
     """Look up the device of a part.

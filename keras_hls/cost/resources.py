@@ -216,9 +216,7 @@ class ResourceEstimate(Staged):
     @property
     def used(self) -> dict[str, float]:
         """The share of the device that is used, by resource; above 1 where it doesn't fit."""
-        chip = self.device
-        has = {"lut": chip.lut, "ff": chip.ff, "dsp": chip.dsp, "bram": chip.bram18, "uram": chip.uram}
-        return {key: _share(getattr(self, key), has[key]) for key in RESOURCES}
+        return {key: _share(getattr(self, key), has) for key, has in self.device.resources.items()}
 
     @property
     def fits(self) -> bool:

@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -369,16 +370,30 @@ def test_nothing_within_the_budget(tmp_path: Path) -> None:
             r"budget can't limit 'luts'. Did you mean 'lut'\? It can limit lut, ff, dsp, bram, latency_cycles, ii$",
         ),
         ({"hls_dsp": 1}, r"budget can't limit 'hls_dsp'. Did you mean 'dsp'\?"),
-        ({"lut": -1}, "must be a number, 0 or more, not -1"),
-        ({"lut": True}, "must be a number, 0 or more, not True"),
-        ({"lut": math.nan}, "must be a number, 0 or more, not nan"),
-        ({"lut": "50%"}, "must be a number, 0 or more, not '50%'"),
+        ({"lut": -1}, "must be a number, 0 or more, or a share of the part such as '50%', not -1"),
+        ({"lut": True}, "must be a number, 0 or more, .* not True"),
+        ({"lut": math.nan}, "must be a number, 0 or more, .* not nan"),
+        ({"dsp": "half"}, "must be a number, 0 or more, .* not 'half'"),
+        ({"dsp": "-5%"}, "must be a number, 0 or more, .* not '-5%'"),
+        ({"ii": "50%"}, r"budget\['ii'\] must be a number: no part has ii, to take 50% of it"),
+        ({"ii": -1}, "must be a number, 0 or more, not -1"),
         (50_000, "budget must be a dict"),
     ],
 )
 def test_bad_budgets(budget: Any, text: str) -> None:
     with pytest.raises(InvalidOption, match=text):
         HLSExport("b", budget=budget)
+
+
+@pytest.mark.parametrize(("name", "has"), [("lut", 1_728_000), ("ff", 3_456_000), ("dsp", 12_288), ("bram", 5_376)])
+def test_budget_as_a_share_of_the_part(name: str, has: int) -> None:
+    estimate = keras_hls.estimate(network(), part="xcvu13p-flga2577-2-e")
+    costly = replace(estimate, stages={"impl": replace(estimate.stages["impl"], **{name: has // 4 + 1})})
+    assert Budget({name: "25.1 %"}).excess(costly) is None
+    excess = Budget({name: "25%"}).excess(costly)
+    assert excess is not None
+    assert excess.text == f"{name} {has // 4 + 1:,} (1 over {has // 4:,})"
+    assert Budget({name: "0%"}).excess(costly) is not None
 
 
 def test_excess_names_all_quantities() -> None:
@@ -390,6 +405,41 @@ def test_excess_names_all_quantities() -> None:
     assert "ii 1 (1 over 0)" in excess.text
     assert "dsp" not in excess.text
     assert Budget({}).excess(estimate) is None
+
+
+# How often, and what is kept.
+
+
+def test_every_third_epoch_and_the_last() -> None:
+    ours = HLSExport("b", verbose=0, every=3, monitor="loss")
+    history = train(network(), [ours], epochs=7)
+    assert list(ours.estimates) == [2, 5, 6]
+    for key in KEYS:
+        assert [not math.isnan(value) for value in history[key]] == [False, False, True, False, False, True, True]
+    assert ours.best_epoch in (2, 5, 6)
+    assert ours.project is not None
+
+
+def test_best_is_sought_among_the_epochs_that_are_looked_at() -> None:
+    ours = HLSExport("b", verbose=0, every=2)
+    begun(ours)
+    for epoch, value in enumerate((0.1, 0.5, 0.1, 0.7)):
+        ours.on_epoch_end(epoch, {"val_loss": value})
+    assert (ours.best_epoch, ours.best_value) == (1, 0.5)
+
+
+@pytest.mark.parametrize("monitor", ["val_loss", "accuracy_of_nothing"])
+def test_the_latest_epoch_within_the_budget(monitor: str) -> None:
+    model = network()
+    kernel = kernel_of(model.get_layer("hidden"))
+    whole = np.array(kernel)
+    expensive = keras_hls.estimate(model).lut
+    ours = HLSExport("b", monitor, save_best_only=False, budget={"lut": expensive - 1}, verbose=0, on_error="raise")
+    begun(ours, model)
+    for epoch, (value, kept) in enumerate(((0.1, [1, 1, 1, 0]), (0.9, [1, 1, 0, 0]), (0.0, [1, 1, 1, 1]))):
+        kernel.assign(whole * np.float32([kept]))
+        ours.on_epoch_end(epoch, {"val_loss": value})
+    assert ours.best_epoch == 1
 
 
 # Wrong from the start.
@@ -404,6 +454,8 @@ def test_excess_names_all_quantities() -> None:
         ({"mode": "most"}, "mode must be 'auto', 'min' or 'max', not 'most'"),
         ({"monitor": "val_figure"}, "pass mode='max' or mode='min'"),
         ({"monitor": ""}, "monitor must be the name of a figure in the logs, not ''"),
+        ({"every": 0}, "every must be a number of epochs, 1 or more, not 0"),
+        ({"every": "batch"}, "every must be a number of epochs, 1 or more, not 'batch'"),
         ({"on_error": "ignore"}, "on_error must be 'warn' or 'raise', not 'ignore'"),
     ],
 )
