@@ -202,7 +202,8 @@ class HLSExport(HLSCallback):
     # In the training.
 
     def _is_looked_at(self, epoch: int) -> bool:
-        last = (self.params or {}).get("epochs")
+        # A training loop of one's own may say nothing of its length; Keras 2 hasn't even the attribute then.
+        last = (getattr(self, "params", None) or {}).get("epochs")
         return (epoch + 1) % self.every == 0 or epoch + 1 == last
 
     def _consider(self, epoch: int, snapshot: Snapshot, estimate: ResourceEstimate, logs: Mapping[str, Any]) -> None:
