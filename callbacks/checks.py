@@ -38,4 +38,6 @@ def check_model(
         try:
             to_raw(graph, validation)
         except ValueError as error:
-            raise InvalidData(f"validation must be inputs of the network, without labels: {error}") from None
+            raise InvalidData(
+                f"validation must be inputs of the network: {error}. Labels go beside them, in a tuple (x, y)"
+            ) from None

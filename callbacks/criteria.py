@@ -127,7 +127,7 @@ class Budget:
                     raise InvalidOption(f"budget[{name!r}] must be a number: no part has {name}, to take {limit} of it")
                 continue
             number = isinstance(limit, (int, float, np.integer, np.floating)) and not isinstance(limit, bool)
-            if not number or not 0 <= limit < math.inf:
+            if not number or not 0 <= float(limit) < math.inf:
                 or_share = ", or a share of the part such as '50%'," if name in RESOURCES else ","
                 raise InvalidOption(f"budget[{name!r}] must be a number, 0 or more{or_share} not {limit!r}")
 

@@ -16,6 +16,7 @@ from keras_hls.api import snapshot as take_snapshot
 from keras_hls.callbacks.base import HLSCallback
 from keras_hls.callbacks.checks import check_model
 from keras_hls.callbacks.criteria import KEYS, Budget, Excess, Monitor
+from keras_hls.callbacks.hardware_metrics import HardwareMetrics, labelled
 from keras_hls.callbacks.recording import Recorder
 from keras_hls.cost import ResourceEstimate
 from keras_hls.emitters import backend
@@ -58,14 +59,17 @@ class HLSExport(HLSCallback):
         Limits of "lut", "ff", "dsp", "bram" (blocks of 18 kbit), "latency_cycles" or "ii" (clock cycles); of a resource also
         a share of what the part has, as ``"50%"``. Epochs that need more are never exported.
     every : int
-        Look at every n-th epoch only, and at the last one. Epochs between them have NaN for their cost, and can't be the
-        best.
+        Look at every n-th epoch only, and at the last one; with labels at the first one too. Epochs between them have NaN for
+        their cost, and can't be the best.
     save_best_only : bool
         False exports the latest epoch within the budget, whatever `monitor` says of it.
-    validation : samples, optional
-        Inputs of the network, without labels: an array, a list of arrays or a dict by input name. The project's answers
-        to them are compared with Keras's in the best epoch. Without them, C-simulation and emulator are compared on
-        random ones.
+    validation : samples, or tuple of samples and labels, optional
+        Inputs of the network: an array, a list of arrays or a dict by input name. The project's answers to them are compared
+        with Keras's in the best epoch. Without them, C-simulation and emulator are compared on random ones. With labels,
+        ``(x, y)`` or ``(x, y, sample_weight)``, every epoch also has ``val_hls_loss`` and ``val_hls_<metric>`` in its
+        ``logs``: the loss (without penalties of layers) and the metrics that the model is compiled with, of what the
+        hardware answers, bit for bit, by the integer emulator. ``monitor="val_hls_accuracy"`` is the accuracy that the
+        project will have.
     calibration : samples, optional
         Inputs of the network that show layers without quantizers their ranges; see `keras_hls.snapshot`.
     mlflow : bool
@@ -112,7 +116,7 @@ class HLSExport(HLSCallback):
         budget: Mapping[str, float | str] | None = None,
         every: int = 1,
         save_best_only: bool = True,
-        validation: Samples | None = None,
+        validation: Samples | tuple[Any, ...] | None = None,
         calibration: Samples | None = None,
         mlflow: bool = False,
         on_error: str = "warn",
@@ -131,7 +135,7 @@ class HLSExport(HLSCallback):
         self._budget = Budget({} if budget is None else budget)
         self.every = every
         self.save_best_only = save_best_only
-        self.validation = validation
+        self.validation, self._labels = labelled(validation)
         self.calibration = calibration
         self.mlflow = mlflow
         self.on_error = on_error
@@ -151,11 +155,13 @@ class HLSExport(HLSCallback):
         self._expected: list[npt.NDArray[Any]] | None = None
         self._reference: Callable[[Samples], list[npt.NDArray[Any]]] | None = None
         self._nearest: tuple[int, Excess] | None = None
+        self._metrics: HardwareMetrics | None = None
+        self._metric_keys: tuple[str, ...] = ()
         self._said: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         # The thread and the function that ask the model belong to a training, as the model does.
-        return {**super().__getstate__(), "_recorder": None, "_reference": None}
+        return {**super().__getstate__(), "_recorder": None, "_reference": None, "_metrics": None}
 
     # What Keras calls.
 
@@ -177,7 +183,7 @@ class HLSExport(HLSCallback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = {} if logs is None else logs
         # Loggers need the same keys in every epoch.
-        logs.update(dict.fromkeys(KEYS, math.nan))
+        logs.update(dict.fromkeys((*KEYS, *self._metric_keys), math.nan))
         try:
             if not self._is_looked_at(epoch):
                 return
@@ -185,23 +191,39 @@ class HLSExport(HLSCallback):
                 snapshot = take_snapshot(self.model, calibration=self.calibration, **self.options)
                 estimate = self.estimates[epoch] = snapshot.estimate()
                 logs.update({key: float(value) for key, value in estimate.metrics().items()})
+                with self._guarded("The hardware's answers can't be held against the labels", "metrics"):
+                    logs.update(self._measured(snapshot))
                 with self._guarded(f"Epoch {epoch + 1} can't be compared with the best one", "compare"):
                     self._consider(epoch, snapshot, estimate, logs)
         finally:
             if self._recorder is not None:
-                self._recorder.epoch(self, epoch, logs, KEYS, self.estimates.get(epoch))
+                self._recorder.epoch(self, epoch, logs, (*KEYS, *self._metric_keys), self.estimates.get(epoch))
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         try:
             with self._guarded("Nothing was exported, or not verified", "export"):
                 self._export()
         finally:
-            self._reference = None
+            self._reference = self._metrics = None
             self._record_result()
 
     # In the training.
 
+    def _measured(self, snapshot: Snapshot) -> dict[str, float]:
+        """What the model's metrics say of the hardware's answers, by key; nothing without labels."""
+        if not self._labels or self.validation is None:
+            return {}
+        if self._metrics is None:
+            self._metrics = HardwareMetrics(self.model, snapshot.graph)
+        answers = snapshot.predict(self.validation)
+        found = self._metrics(answers if isinstance(answers, list) else [answers], self._labels)
+        self._metric_keys = tuple(found)
+        return found
+
     def _is_looked_at(self, epoch: int) -> bool:
+        if self._labels and not self._metric_keys:
+            # Loggers take their columns from the first epoch, and what the metrics are called is known once they were asked.
+            return True
         # A training loop of one's own may say nothing of its length; Keras 2 hasn't even the attribute then.
         last = (getattr(self, "params", None) or {}).get("epochs")
         return (epoch + 1) % self.every == 0 or epoch + 1 == last

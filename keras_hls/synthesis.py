@@ -13,8 +13,8 @@ from pathlib import Path
 
 from keras_hls import tracking
 from keras_hls.cost import ResourceEstimate
+from keras_hls.cost.devices import RESOURCES
 from keras_hls.cost.from_reports import read_reports
-from keras_hls.cost.resources import RESOURCES
 from keras_hls.errors import HLSError, InvalidOption, ToolNotFound
 from keras_hls.reports.files import report_paths
 from keras_hls.text_table import text_table

@@ -111,8 +111,8 @@ class Coefficients:
             )
             if missing or unknown:
                 raise ValueError(", ".join([*(f"no {n!r}" for n in sorted(missing)), *map(repr, sorted(unknown))]))
-            names = [_text(name, data[name]) for name in ("tool", "version")]
-            return cls(*names, rules, weights, known, spreads)
+            tool, version = (_text(name, data[name]) for name in ("tool", "version"))
+            return cls(tool, version, rules, weights, known, spreads)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{type(error).__name__}: {error}") from None
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from keras_hls.cost.devices import Device, device
-from keras_hls.cost.resources import RESOURCES, LayerEstimate, ResourceEstimate, Resources
+from keras_hls.cost.devices import RESOURCES, Device, device
+from keras_hls.cost.resources import LayerEstimate, ResourceEstimate, Resources
 from keras_hls.errors import HLSError, InvalidOption
 from keras_hls.folder import MANIFEST
 from keras_hls.reports import LayerNames, ModuleReport, StageReports, SynthesisReports, read_folder

@@ -181,7 +181,9 @@ def state(model: Any) -> list[Any]:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_training_goes_the_same_way_with_and_without(seed: int) -> None:
     ends = []
-    for callbacks in ([], [HLSExport("b", verbose=0, validation=X)], [HLSExport("b2", verbose=0, monitor="hls_lut")]):
+    quiet = {"verbose": 0}
+    labelled, inputs = HLSExport("b", validation=(X, Y), **quiet), HLSExport("b1", validation=X, **quiet)
+    for callbacks in ([], [labelled], [inputs], [HLSExport("b2", monitor="hls_lut", **quiet)]):
         keras.utils.set_random_seed(seed)
         # Dropout and stochastic rounding draw random numbers in every step.
         model = network(dropout=True, stochastic=True)
@@ -201,7 +203,7 @@ from hgq.layers import QDense
 from keras_hls.callbacks import HLSExport
 x, y = np.random.default_rng(0).normal(size=(2, 16, 3)).astype("float32")
 ends = []
-for callbacks in ([], [HLSExport("b", validation=x, verbose=0)]):
+for callbacks in ([], [HLSExport("b", validation=(x, y), verbose=0)]):
     keras.utils.set_random_seed(3)
     with QuantizerConfigScope(place="datalane", overflow_mode="SAT"):
         model = keras.Sequential([keras.Input((3,)), QDense(3, "relu"), keras.layers.Dropout(0.2), QDense(3)])
@@ -442,6 +444,78 @@ def test_the_latest_epoch_within_the_budget(monitor: str) -> None:
     assert ours.best_epoch == 1
 
 
+# What the hardware is worth.
+
+
+LABELS = np.eye(3, dtype="float32")[np.arange(8) % 3]
+
+
+@pytest.mark.parametrize("softmax", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_metrics_of_the_hardware_are_those_of_its_answers(softmax: bool, weighted: bool) -> None:
+    last = [keras.layers.Activation("softmax", name="scores")] if softmax else []
+    model = sequential(dense(4, relu=True, name="hidden"), dense(3, name="last"), *last)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=not softmax)
+    model.compile("adam", loss, metrics=["accuracy", keras.metrics.TopKCategoricalAccuracy(2, name="two")])
+    weights = (np.arange(8, dtype="float32"),) if weighted else ()
+    ours = HLSExport("b", "val_hls_accuracy", verbose=0, validation=(X, LABELS, *weights))
+    history = model.fit(X, LABELS, epochs=2, verbose=0, callbacks=[ours], validation_data=(X, LABELS, *weights)).history
+    assert ours.project is not None
+    answer = ours.best_snapshot.predict(X)
+    right = (answer.argmax(-1) == LABELS.argmax(-1)).mean()
+    assert history["val_hls_accuracy"][ours.best_epoch] == pytest.approx(right)
+    # Where Keras's arithmetic is exact, so are its metrics the hardware's.
+    for name in ("accuracy", "two", "loss"):
+        penalties = 0.0 if name != "loss" else float(sum(float(loss) for loss in model.losses))
+        assert history[f"val_hls_{name}"][-1] == pytest.approx(history[f"val_{name}"][-1] - penalties, rel=1e-5)
+
+
+def test_labels_of_two_outputs_are_told_by_name() -> None:
+    a = keras.Input((6,))
+    hidden = dense(4, relu=True, name="hidden")(cast(a))
+    model = keras.Model(a, [dense(3, name="left")(hidden), dense(2, name="right")(hidden)])
+    model.compile("sgd", {"left": "mse", "right": "mae"}, metrics={"right": ["mse"]}, run_eagerly=True)
+    y = {"left": Y, "right": Y[:, :2]}
+    ours = HLSExport("b", verbose=0, monitor="val_hls_loss", validation=(X, y))
+    history = model.fit(X, y, epochs=1, verbose=0, callbacks=[ours]).history
+    left, right = ours.best_snapshot.predict(X)
+    assert history["val_hls_right_mse"][0] == pytest.approx(((right - Y[:, :2]) ** 2).mean(), rel=1e-5)
+    whole = ((left - Y) ** 2).mean() + np.abs(right - Y[:, :2]).mean()
+    assert history["val_hls_loss"][0] == pytest.approx(whole, rel=1e-5)
+
+
+def test_columns_are_those_of_the_first_epoch(tmp_path: Path) -> None:
+    ours = HLSExport("b", verbose=0, every=3, validation=(X, Y))
+    table = keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))
+    train(network(), [ours, table], epochs=4)
+    head, *rows = [line.split(",") for line in (tmp_path / "log.csv").read_text().splitlines()]
+    column = head.index("val_hls_mae")
+    assert [row[column] == "nan" for row in rows] == [False, True, False, False]
+
+
+def test_labels_that_do_not_fit_warn_once() -> None:
+    ours = HLSExport("b", verbose=0, validation=(X, Y[:, :2]))
+    with pytest.warns(
+        HLSWarning, match="can't be held against the labels: the labels of validation don't fit"
+    ) as found:
+        train(network(), [ours])
+    assert len(ours_of(found)) == 1
+    assert ours.project is not None
+
+
+def test_model_that_is_not_compiled() -> None:
+    ours = HLSExport("b", verbose=0, validation=(X, Y), on_error="raise")
+    begun(ours, sequential(dense(3, name="last")))
+    with pytest.raises(InvalidOption, match="the model isn't compiled"):
+        ours.on_epoch_end(0, {"val_loss": 1.0})
+
+
+@pytest.mark.parametrize("validation", [(X,), (X, Y, Y, Y)])
+def test_tuples_that_are_no_validation_data(validation: Any) -> None:
+    with pytest.raises(InvalidOption, match=r"validation must be inputs, or a tuple \(inputs, labels\)"):
+        HLSExport("b", validation=validation)
+
+
 # Wrong from the start.
 
 
@@ -504,9 +578,11 @@ def test_folder_of_somebody_else_is_refused_before_it_trains(tmp_path: Path) -> 
     assert [p.name for p in tmp_path.iterdir()] == ["b"]
 
 
-@pytest.mark.parametrize("validation", [X[:, :5], (X, Y), [X, Y], {"input": X}, np.full((2, 6), np.nan), object()])
+@pytest.mark.parametrize(
+    "validation", [X[:, :5], (X[:, :5], Y), [X, Y], {"input": X}, np.full((2, 6), np.nan), object()]
+)
 def test_bad_validation_samples_are_refused_before_it_trains(validation: Any) -> None:
-    with pytest.raises(InvalidData, match="validation must be inputs of the network, without labels: "):
+    with pytest.raises(InvalidData, match="validation must be inputs of the network: "):
         begun(HLSExport("b", validation=validation))
 
 
