@@ -38,6 +38,9 @@ INGREDIENTS = {
     "split": "DSP blocks of products by constants that take several",
     "shifted": "bits of the sums that such a product is without DSPs",
     "bram": "block RAMs of 18 kbit",
+    "queue": "block RAMs of queues with a port of 18 bits each way, as HLS counts them",
+    "queue_wide": "block RAMs of queues with ports of 36 bits, as logic synthesis makes them",
+    "shallow": "block RAMs of so few words that logic synthesis takes LUTs instead",
     "uram": "UltraRAMs",
     "held": "bits that cross clock edges",
     "kept": "bits of results where the interval is longer than a cycle",
@@ -122,7 +125,7 @@ RULES = {
     *("clock_uncertainty", "handover_cycles", "dsp_narrowest", "dsp_constant_bits", "dsp_variable_bits", "dsp_stages"),
     *("divide_cycles", "lutram_bits", "lutram_depth", "add_delay", "add_delay_bit", "multiply_delay"),
     *("multiply_delay_bit", "compare_delay", "select_delay", "saturate_delay", "memory_share"),
-    *("pipeline_cycles", "fifo_words"),
+    *("pipeline_cycles", "fifo_words", "shallow_words"),
 }
 
 

@@ -91,7 +91,7 @@ def _gather(amounts: dict[str, float], units: Sequence[Unit], technology: Techno
         times = 1 if unit.kind == "memory" else unit.count
         for name, amount in silicon(unit, technology).amounts.items():
             # A block RAM has two ports, so two look-ups share those that hold a table.
-            shared = unit.kind == "table" and name == "bram"
+            shared = unit.kind == "table" and name in ("bram", "shallow")
             amounts[name] = amounts.get(name, 0) + (ceil(times / 2) if shared else times) * amount
 
 

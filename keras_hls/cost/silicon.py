@@ -227,7 +227,8 @@ def _memory(widths: tuple[int, ...], digits: int, tech: Technology) -> Silicon:
         return Silicon(amounts, width, tech.rule("select_delay") * tech.logic, 1)
     # An output that comes late in the cycle gets a register of its own.
     cycles = 2 if tech.memory_delay > tech.rule("memory_share") * tech.budget else 1
-    return Silicon({"bram": _block_rams(words, width)}, width, tech.memory_delay if cycles == 1 else 0.0, cycles)
+    kind = "shallow" if words <= tech.rule("shallow_words") else "bram"
+    return Silicon({kind: _block_rams(words, width)}, width, tech.memory_delay if cycles == 1 else 0.0, cycles)
 
 
 def _fifo(widths: tuple[int, ...], digits: int, tech: Technology) -> Silicon:
@@ -235,8 +236,12 @@ def _fifo(widths: tuple[int, ...], digits: int, tech: Technology) -> Silicon:
     words, width = widths
     if words <= tech.rule("fifo_words"):
         return Silicon({"waiting": width}, width, tech.rule("select_delay") * tech.logic, 1)
-    # Read and written at once, so that a block RAM has one port of 18 bits for each.
-    return Silicon({"bram": ceil(words / 1024) * ceil(width / 18)}, width, tech.memory_delay, 1)
+    # Read and written at once, so that a block RAM has one port of 18 bits for each as HLS counts. That one port only writes and
+    # the other only reads is what logic synthesis sees: then each has 36 bits.
+    counted, made = ceil(words / 1024) * ceil(width / 18), ceil(words / 512) * ceil(width / 36)
+    shallow = words * width <= tech.rule("lutram_bits")
+    amounts = {"shallow": counted} if shallow else {"queue": counted, "queue_wide": made}
+    return Silicon(amounts, width, tech.memory_delay, 1)
 
 
 def _block_rams(words: int, width: int) -> int:

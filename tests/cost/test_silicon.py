@@ -193,6 +193,28 @@ def test_queues(words: int, width: int, bram: int) -> None:
     assert cost(Unit("fifo", 1, (words, width))).bram == bram
 
 
+@pytest.mark.parametrize(
+    ("unit", "reported", "placed"),
+    [
+        # As HLS counts 18 bits each way of a queue, and as logic synthesis makes one port of 36.
+        (Unit("fifo", 1, (64, 28)), 2, 1),
+        (Unit("fifo", 1, (66, 16)), 1, 1),
+        (Unit("fifo", 1, (600, 37)), 3, 4),
+        # So short that they are in LUTs once placed.
+        (Unit("fifo", 1, (35, 28)), 2, 0),
+        (Unit("memory", 2, (4093,)), 114, 0),
+        (Unit("memory", 16, (72,)), 2, 0),
+        (Unit("memory", 17, (72,)), 2, 2),
+    ],
+)
+def test_block_rams_of_both_stages(unit: Unit, reported: int, placed: int) -> None:
+    amounts = silicon(unit, ULTRASCALE_PLUS).amounts
+    for stage, blocks in (("csynth", reported), ("impl", placed)):
+        assert figure(amounts, VITIS.weights[stage]["bram"]) == blocks
+    # What isn't in block RAMs is somewhere.
+    assert placed or figure(amounts, VITIS.weights["impl"]["lut"]) > 0
+
+
 def test_two_lookups_share_a_block_ram() -> None:
     """Sigmoid of 64 elements in hls4ml's test baselines (Vitis HLS 2024.1): 32 block RAMs."""
     assert cost(Unit("table", 64, (10, 18))).bram == 32
